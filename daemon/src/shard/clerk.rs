@@ -13,8 +13,10 @@
 //! What cannot be handed over keeps its lane back, and no other: the index is read on behind it, and where it is is remembered
 //! (`kept_back.rs`). Such messages are looked at again after a pause that grows, and of a full instance only as many are read as
 //! there is room for. Those whose time to be sent runs out meanwhile are told as expired, and need no room for that. Those that
-//! were put off wait already, and pass those that have no room. While the shard's queue is full, what needs no place in it goes
-//! on.
+//! were put off wait already, and pass those that have no room.
+//!
+//! Where the shard's queue is full, the reading stops before what finds no place, and goes on there when there is room: nothing
+//! is kept back for that, and what is due first goes first. Meanwhile the index is read ahead for what needs no place.
 
 mod handing;
 
@@ -50,6 +52,16 @@ const LANES_AT_ONCE: usize = 16;
 const LANES_AGAIN: usize = 32;
 const MESSAGES_AGAIN: usize = 8;
 
+/// How often the shard's queue is asked for room, while it is full.
+const PLACE_EVERY: Duration = Duration::from_secs(2);
+
+/// How often the index is read ahead anew at most, while the queue is full: for those whose time has run out meanwhile, and
+/// those that somebody has put before what was read.
+const AHEAD_ANEW: Duration = Duration::from_mins(1);
+
+/// The same where nobody knows of any.
+const AHEAD_ANEW_AT_LAST: Duration = Duration::from_mins(15);
+
 /// Why a message is not handed over now. The same is tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum NotNow {
@@ -83,9 +95,50 @@ pub struct Clerk<'a> {
     has_moved: bool,
     /// What was read last, where something before it is kept back.
     behind: Option<Key>,
+    /// Whether something may have been put before what is kept back.
+    is_told: bool,
     /// When what is kept back is looked at again.
     again: Option<Instant>,
     pause: Duration,
+    /// When the shard's queue is asked for room the next time; `None` where it is not full.
+    place_at: Option<Instant>,
+    /// Whether it was told that the queue is full, and not yet that it has room.
+    was_full: bool,
+    ahead: Ahead,
+}
+
+/// How far the index was read for what needs no place in the shard's queue.
+#[derive(Debug, Default)]
+struct Ahead {
+    /// What was read last.
+    behind: Option<Key>,
+    /// When something before that needs no place, as far as known.
+    next: Option<DateTime<Utc>>,
+    /// When the reading was begun anew.
+    begun: Option<Instant>,
+}
+
+impl Ahead {
+    /// Something that was read, or is put before what was, needs no place from then on.
+    fn note(&mut self, at: DateTime<Utc>) {
+        self.next = Some(self.next.map_or(at, |next| next.min(at)));
+    }
+
+    /// Begins anew behind `behind`, where that is further, or where it is time to. Answers whether it did.
+    fn begin(&mut self, behind: Option<&Key>, now: DateTime<Utc>) -> bool {
+        let is_passed = self.behind.as_ref().map(|key| &key.sk) < behind.map(|key| &key.sk);
+        let has_next = self.next.is_some_and(|next| next <= now);
+        let term = if has_next { AHEAD_ANEW } else { AHEAD_ANEW_AT_LAST };
+        let is_anew = is_passed || self.begun.is_none_or(|begun| begun.elapsed() >= term);
+        if is_anew {
+            *self = Self {
+                behind: behind.cloned(),
+                next: None,
+                begun: Some(Instant::now()),
+            };
+        }
+        is_anew
+    }
 }
 
 /// What came of the messages of a lane that were just read.
@@ -117,14 +170,21 @@ impl<'a> Clerk<'a> {
             to_look_at: VecDeque::new(),
             has_moved: false,
             behind: None,
+            is_told: false,
             again: None,
             pause: FIRST_PAUSE,
+            place_at: None,
+            was_full: false,
+            ahead: Ahead::default(),
         }
     }
 
-    /// How long until what is kept back is looked at again; `None` where nothing is.
+    /// How long until what is kept back is looked at again, or the full queue; `None` where nothing is, and it is not.
     pub fn until_again(&self) -> Option<Duration> {
         let now = Instant::now();
+        if let Some(at) = self.place_at {
+            return Some(at.saturating_duration_since(now));
+        }
         let again = self.again.map(|again| again.saturating_duration_since(now));
         let anew = self.kept_back.until_read_anew(now);
         [again, anew].into_iter().flatten().min()
@@ -132,13 +192,17 @@ impl<'a> Clerk<'a> {
 
     /// Somebody has put a message into the index that is due then: perhaps before what was read last.
     pub fn look_from(&mut self, told: Option<DateTime<Utc>>) {
-        if let (Some(at), Some(behind)) = (told, &self.behind) {
-            // It sorts before all that is due at that time.
-            let from = keys::due_time(at);
-            if from < behind.sk {
-                let pk = keys::due_partition(self.deps.network, self.hold.shard);
-                self.behind = Some(Key { pk, sk: from });
-            }
+        let Some(at) = told else { return };
+        // It sorts before all that is due at that time.
+        let from = keys::due_time(at);
+        let is_before = |behind: &Key| from < behind.sk;
+        if self.ahead.behind.as_ref().is_some_and(is_before) {
+            self.ahead.note(at);
+        }
+        if self.behind.as_ref().is_some_and(is_before) {
+            let pk = keys::due_partition(self.deps.network, self.hold.shard);
+            self.behind = Some(Key { pk, sk: from });
+            self.is_told = true;
         }
     }
 
@@ -148,16 +212,19 @@ impl<'a> Clerk<'a> {
     pub async fn hand_over(&mut self, handed: &mut usize) -> Result<Option<DateTime<Utc>>, NotNow> {
         self.rooms.forget();
         let now = Instant::now();
-        let is_time = self.kept_back.until_read_anew(now) == Some(Duration::ZERO);
+        if self.place_at.is_some_and(|at| at <= now) {
+            let is_full = self.rooms.is_full().await;
+            self.place_at = is_full.then(|| Instant::now() + PLACE_EVERY);
+        }
+        let is_time = !self.is_full() && self.kept_back.until_read_anew(now) == Some(Duration::ZERO);
         if is_time || self.kept_back.is_empty() {
             self.kept_back = KeptBack::new(now);
             self.to_look_at.clear();
             self.behind = None;
         }
-        let read = self.read_on(handed).await;
+        let read = self.read(handed).await;
         self.expire().await;
         read?;
-        self.look_again(handed).await;
         if self.kept_back.is_empty() {
             self.behind = None;
             self.again = None;
@@ -168,19 +235,57 @@ impl<'a> Clerk<'a> {
             self.again = Some(Instant::now() + self.pause);
             self.pause = LONGEST_PAUSE.min(self.pause * 2);
         }
-        let next = if self.kept_back.is_full() {
+        let (deps, shard) = (self.deps, self.hold.shard);
+        if !self.is_full() && self.to_look_at.is_empty() && std::mem::take(&mut self.was_full) {
+            info!(%shard, "the shard's queue has room for scheduled messages again");
+        }
+        let last = if self.is_full() {
+            &self.ahead.behind
+        } else {
+            &self.behind
+        };
+        let next = if self.kept_back.is_full() && !self.is_full() {
             None
         } else {
-            let (deps, shard) = (self.deps, self.hold.shard);
-            let first = deps
-                .schedule
-                .first_behind(deps.network, shard, self.behind.as_ref());
+            let first = deps.schedule.first_behind(deps.network, shard, last.as_ref());
             first.await?
         };
         Ok([next, self.kept_back.next_expiry()].into_iter().flatten().min())
     }
 
-    /// Hands over what is due and was not looked at yet.
+    /// What is kept back is due before what was not looked at yet, unless that was put before it meanwhile. So it comes first,
+    /// when it is time for it.
+    async fn read(&mut self, handed: &mut usize) -> Result<(), NotNow> {
+        let is_told = !self.is_full() && std::mem::take(&mut self.is_told);
+        if !is_told && !self.is_full() {
+            self.look_again(handed).await;
+        }
+        if !self.is_full() {
+            self.read_on(handed).await?;
+        }
+        if is_told && !self.is_full() {
+            self.look_again(handed).await;
+        }
+        if self.is_full() {
+            self.read_ahead(handed).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the shard's queue was full when it was asked last.
+    fn is_full(&self) -> bool {
+        self.place_at.is_some()
+    }
+
+    /// The shard's queue is found to be full.
+    fn found_full(&mut self) {
+        self.place_at = Some(Instant::now() + PLACE_EVERY);
+        if !std::mem::replace(&mut self.was_full, true) {
+            warn!(shard = %self.hold.shard, "the shard's queue is full: scheduled messages wait for room in it");
+        }
+    }
+
+    /// Hands over what is due and was not looked at yet, up to what finds the shard's queue full.
     async fn read_on(&mut self, handed: &mut usize) -> Result<(), NotNow> {
         let (deps, shard) = (self.deps, self.hold.shard);
         while !self.kept_back.is_full() {
@@ -196,11 +301,13 @@ impl<'a> Clerk<'a> {
             let (kept, page): (Vec<_>, Vec<_>) = page
                 .into_iter()
                 .partition(|found| self.kept_back.holds(&lane_of(found), was_put_off(found)));
-            let is_full = match self.rooms.look(&page, now).await {
-                Ok(()) => false,
-                Err(NotNow::Full) => true,
-                Err(error) => return Err(error),
-            };
+            match self.rooms.look(&page, now).await {
+                Err(NotNow::Full) => {
+                    self.found_full();
+                    return Ok(());
+                }
+                looked => looked?,
+            }
             for found in &kept {
                 let name = kept_as(found);
                 if !self.kept_back.has(&name) {
@@ -214,7 +321,7 @@ impl<'a> Clerk<'a> {
             }
             let handing: Vec<_> = lanes
                 .iter()
-                .map(|(name, lane)| self.hand_over_lane(name, lane, is_full))
+                .map(|(name, lane)| self.hand_over_lane(name, lane))
                 .collect();
             let read: Vec<_> = futures::stream::iter(handing)
                 .buffer_unordered(LANES_AT_ONCE)
@@ -233,9 +340,7 @@ impl<'a> Clerk<'a> {
                     self.kept_back.keep(&name, has_no_room);
                     self.kept_back.add(&name, found);
                 }
-                // Behind what only has no room may be what needs none.
-                let waits = has_no_room || matches!(error, NotNow::Full);
-                in_the_way = in_the_way.or((!waits).then_some(error));
+                in_the_way = in_the_way.or((!has_no_room).then_some(error));
             }
             *handed += count;
             if count > 0 {
@@ -251,26 +356,65 @@ impl<'a> Clerk<'a> {
         Ok(())
     }
 
+    /// Does what is to be done of messages that need no place in the shard's queue, while that is full. The others stay where
+    /// they are, and so does what fails: both are read again.
+    async fn read_ahead(&mut self, handed: &mut usize) -> Result<(), NotNow> {
+        let (deps, shard) = (self.deps, self.hold.shard);
+        if self.ahead.begin(self.behind.as_ref(), deps.clock.now()) {
+            self.kept_back.try_again();
+        }
+        loop {
+            let now = deps.clock.now();
+            let behind = self.ahead.behind.as_ref();
+            let page = deps
+                .schedule
+                .due_behind(deps.network, shard, behind, now, PAGE.into())
+                .await?;
+            let Some(last) = page.last().map(|found| found.key.clone()) else {
+                return Ok(());
+            };
+            let (left, page): (Vec<_>, Vec<_>) = page.into_iter().partition(|found| needs_place(found, now));
+            // A message that waits already though it was not due to takes room of its instance all the same.
+            self.rooms.look(&page, now).await?;
+            let handing: Vec<_> = page.iter().map(|found| self.hand_over_one(found)).collect();
+            let done: Vec<_> = futures::stream::iter(handing)
+                .buffer_unordered(LANES_AT_ONCE)
+                .collect()
+                .await;
+            self.ahead.behind = Some(last);
+            for done in done {
+                match done {
+                    Ok(()) => *handed += 1,
+                    Err(error) => {
+                        debug!(%shard, error = %chain(&error), "what needs no place in the queue is done later");
+                        self.ahead.note(now);
+                    }
+                }
+            }
+            let left = left.iter().filter_map(|found| found.entry.as_ref().ok());
+            let expiries = left.filter(|entry| entry.subscription.is_some());
+            if let Some(next) = expiries.map(|entry| entry.expires_at).min() {
+                self.ahead.note(next);
+            }
+        }
+    }
+
     /// Hands the messages of a lane over, up to what stops that. Where only the instance's room does, those behind it go that
     /// wait already.
-    async fn hand_over_lane(&self, name: &str, lane: &[Found], queue_is_full: bool) -> Read {
+    async fn hand_over_lane(&self, name: &str, lane: &[Found]) -> Read {
         let mut read = Read {
             lane: name.to_owned(),
             left: Vec::new(),
             error: None,
         };
-        let now = self.deps.clock.now();
         for (place, found) in lane.iter().enumerate() {
             if read.error.is_some() && !was_put_off(found) {
                 read.left.push(place);
                 continue;
             }
-            let handed = if queue_is_full && needs_place(found, now) {
-                Err(NotNow::Full)
-            } else {
-                self.hand_over_one(found).await
+            let Err(error) = self.hand_over_one(found).await else {
+                continue;
             };
-            let Err(error) = handed else { continue };
             let has_no_room = matches!(error, NotNow::InstanceFull);
             read.error = Some(error);
             read.left.push(place);
@@ -314,10 +458,10 @@ impl<'a> Clerk<'a> {
         }
         self.again = None;
         let some = LANES_AGAIN.min(self.to_look_at.len());
-        let lanes: Vec<_> = self
-            .to_look_at
-            .drain(..some)
-            .filter_map(|name| self.kept_back.again(&name, MESSAGES_AGAIN))
+        let names: Vec<_> = self.to_look_at.drain(..some).collect();
+        let lanes: Vec<_> = names
+            .iter()
+            .filter_map(|name| self.kept_back.again(name, MESSAGES_AGAIN))
             .collect();
         let owners = lanes
             .iter()
@@ -327,7 +471,11 @@ impl<'a> Clerk<'a> {
         let coming = usize::from(!lanes.is_empty());
         if let Err(error) = self.rooms.look_for(&owners, coming).await {
             debug!(shard = %self.hold.shard, error = %chain(&error), "what is kept back stays");
-            self.to_look_at.clear();
+            // They are the first when there is room.
+            for name in names.into_iter().rev() {
+                self.to_look_at.push_front(name);
+            }
+            self.found_full();
             return;
         }
         let handing: Vec<_> = lanes.iter().map(|lane| self.hand_over_again(lane)).collect();
@@ -339,14 +487,19 @@ impl<'a> Clerk<'a> {
             *handed += gone;
             self.rooms.sent(gone);
             self.has_moved |= gone > 0 && self.kept_back.was_failing(&lane);
-            let has_others = self.kept_back.gone(&lane, gone);
-            match error {
-                Some(error) => {
-                    debug!(shard = %self.hold.shard, error = %chain(&error), "a lane is still kept back");
-                    self.kept_back.keep(&lane, matches!(error, NotNow::InstanceFull));
+            self.kept_back.gone(&lane, gone);
+            let is_stopped = error.is_some();
+            if let Some(error) = error {
+                debug!(shard = %self.hold.shard, error = %chain(&error), "a lane is still kept back");
+                self.kept_back.keep(&lane, matches!(error, NotNow::InstanceFull));
+            }
+            if gone == 0 {
+                continue;
+            }
+            for half in self.kept_back.turns(&lane) {
+                if !(is_stopped && half == lane) && !self.to_look_at.contains(&half) {
+                    self.to_look_at.push_back(half);
                 }
-                None if has_others => self.to_look_at.push_back(lane),
-                None => {}
             }
         }
         if self.has_moved {
@@ -415,5 +568,37 @@ fn kept_as(found: &Found) -> String {
         of_waiting(&lane)
     } else {
         lane
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn key(sk: &str) -> Key {
+        Key {
+            pk: "due".to_owned(),
+            sk: sk.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_index_is_read_ahead_anew_where_something_is_due_and_not_each_time() {
+        let at = |seconds| DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds);
+        let mut ahead = Ahead::default();
+        assert!(ahead.begin(None, at(0)));
+        ahead.behind = Some(key("3"));
+        ahead.note(at(9));
+        ahead.note(at(5));
+        assert!(!ahead.begin(Some(&key("2")), at(5)), "it was just read");
+        let a_minute_ago = Instant::now().checked_sub(AHEAD_ANEW);
+        ahead.begun = Some(a_minute_ago.expect("this machine runs for longer"));
+        assert!(!ahead.begin(Some(&key("2")), at(4)), "nothing is due");
+        assert!(ahead.begin(Some(&key("2")), at(5)));
+        assert_eq!((&ahead.behind, ahead.next), (&Some(key("2")), None));
+        assert!(ahead.begin(Some(&key("4")), at(5)), "that was not read");
+        assert_eq!(ahead.behind, Some(key("4")));
     }
 }

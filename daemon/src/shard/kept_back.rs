@@ -237,20 +237,24 @@ impl KeptBack {
         })
     }
 
-    /// The first messages of a lane, so many, are gone. Answers whether others are remembered. A lane of which the index has
-    /// no more is not kept back from then on.
-    pub fn gone(&mut self, name: &str, count: usize) -> bool {
+    /// The halves of a lane that have messages whose turn it is, given the name of one: what was put off, and the others.
+    pub fn turns(&self, name: &str) -> Vec<String> {
+        let mut halves = vec![name.to_owned(), others(name)];
+        halves.retain(|half| self.again(half, 1).is_some());
+        halves
+    }
+
+    /// The first messages of a lane, so many, are gone. A lane of which the index has no more is not kept back from then on.
+    pub fn gone(&mut self, name: &str, count: usize) {
         let Some(lane) = self.lanes.get_mut(name) else {
-            return false;
+            return;
         };
         let count = count.min(lane.places.len());
         lane.places.drain(..count);
         self.places -= count;
-        let has_others = !lane.places.is_empty();
-        if !has_others && !lane.has_more {
+        if lane.places.is_empty() && !lane.has_more {
             self.lanes.remove(name);
         }
-        has_others
     }
 
     /// Messages whose time to be sent has run out, `most` at most, each with its lane and its instance.
@@ -370,11 +374,11 @@ mod tests {
         let mut kept = kept(LANE, 3);
         assert!(kept.has(LANE) && !kept.was_failing(LANE));
         assert_eq!(messages(&kept, LANE), [id(0), id(1), id(2)]);
-        assert!(kept.gone(LANE, 2));
+        kept.gone(LANE, 2);
         assert_eq!(messages(&kept, LANE), [id(2)]);
         kept.keep(LANE, false);
         assert!(kept.was_failing(LANE));
-        assert!(!kept.gone(LANE, 1));
+        kept.gone(LANE, 1);
         assert!(kept.is_empty() && kept.places == 0);
         assert_eq!(kept.until_read_anew(Instant::now()), None);
     }
@@ -401,6 +405,27 @@ mod tests {
         kept.gone(&put_off, 1);
         assert_eq!(messages(&kept, LANE), [id(2)]);
         assert!(!kept.has(&put_off) && kept.holds(LANE, true));
+    }
+
+    /// They may alternate, and each has its turn as soon as the one before it is gone.
+    #[test]
+    fn when_one_half_of_a_lane_has_moved_the_other_has_its_turn() {
+        let mut kept = kept(LANE, 1);
+        let put_off = of_waiting(LANE);
+        kept.keep(LANE, false);
+        kept.keep(&put_off, false);
+        kept.add(&put_off, &found(LANE, 1, true));
+        kept.add(LANE, &found(LANE, 2, false));
+        kept.add(&put_off, &found(LANE, 3, true));
+        assert_eq!(kept.turns(LANE), [LANE]);
+        kept.gone(LANE, 1);
+        assert_eq!(kept.turns(LANE), [put_off.as_str()]);
+        kept.gone(&put_off, 1);
+        assert_eq!(kept.turns(&put_off), [LANE]);
+        kept.gone(LANE, 1);
+        assert_eq!(kept.turns(LANE), [put_off.as_str()]);
+        kept.gone(&put_off, 1);
+        assert!(kept.turns(&put_off).is_empty() && kept.is_empty());
     }
 
     #[test]

@@ -78,10 +78,7 @@ impl<'a> Rooms<'a> {
         owners: &[(SubscriptionId, InstanceId)],
         coming: usize,
     ) -> Result<(), NotNow> {
-        let QueueLimits { shard: limit, .. } = self.deps.queue_limits;
-        let most = u64::from(limit - limit / 10);
-        self.ask(most).await;
-        if self.held.is_some_and(|(held, _)| held >= most) && coming > 0 {
+        if self.is_full().await && coming > 0 {
             return Err(NotNow::Full);
         }
         self.sent(coming);
@@ -98,6 +95,14 @@ impl<'a> Rooms<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Whether as many messages wait in the shard's queue as may. Where the queue does not say that, whether they did.
+    pub async fn is_full(&mut self) -> bool {
+        let QueueLimits { shard: limit, .. } = self.deps.queue_limits;
+        let most = u64::from(limit - limit / 10);
+        self.ask(most).await;
+        self.held.is_some_and(|(held, _)| held >= most)
     }
 
     /// So many messages go to the queue, since it was asked what it holds.

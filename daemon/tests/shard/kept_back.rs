@@ -1,15 +1,20 @@
 //! Messages that are due and cannot be handed over: they hold up no other, are not read over and over, and are told of when
 //! their time runs out.
 
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use shared::domain::event::{EventType, Wants};
 use shared::domain::instance::Status;
-use shared::domain::message::State;
+use shared::domain::job::Job;
+use shared::domain::message::{Change, State};
+use shared::domain::payload;
 use shared::domain::shard::Shard;
 use shared::queue::Queue as _;
-use shared::storage::schedule::Entry;
+use shared::storage::messages::Transition;
+use shared::storage::schedule::{Entry, QueuedLater};
 use testbed::relay::{Fate, On, Relay, Reply};
 use testbed::wait::{until, until_within};
 
@@ -17,7 +22,32 @@ use crate::scheduled::takes;
 use crate::world::{NETWORK, SUBSCRIPTION, World};
 
 const ALICE: &str = "15550100001";
+const BOB: &str = "15550100002";
 const SHARD: Shard = Shard(0);
+
+/// What is logged on this thread.
+#[derive(Debug, Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Lines {
+    /// How many lines have this part.
+    fn with(&self, part: &str) -> usize {
+        let bytes = self.0.lock().expect("no holder panics");
+        String::from_utf8_lossy(&bytes).matches(part).count()
+    }
+}
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut lines = self.0.lock().expect("no holder panics");
+        lines.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
 
 /// What is of one instance cannot be written, however often that is tried, and more of it is due than is read at once.
 #[tokio::test]
@@ -174,6 +204,117 @@ async fn what_expires_or_is_taken_back_while_the_queue_is_full_is_told_all_the_s
         takes(&world, &mut session, &instance, *message).await;
     }
     takes(&world, &mut session, &instance, patient).await;
+    world.until_nothing_scheduled().await;
+}
+
+/// What was kept back would be behind all that is due later, for as long as there is little room.
+#[tokio::test]
+async fn what_finds_the_queue_full_stays_the_next_in_the_index() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let logger = shared::telemetry::json_lines("info", move || writer.clone());
+    let _logging = tracing::subscriber::set_default(logger);
+    let mut world = World::new().await;
+    world.queue_limits.shard = 10;
+    let relay = Relay::before(&world.database.endpoint).await;
+    let mut daemon = world.daemon_on("a", relay.endpoint()).await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let mut waiting = Vec::new();
+    for _ in 0..9 {
+        waiting.push(world.accept(&instance, ALICE, "now").await);
+    }
+    assert_eq!(session.sent().await.message, waiting[0]);
+    let at = world.in_minutes(1);
+    for n in 0..3 {
+        let at = at + TimeDelta::milliseconds(n);
+        waiting.push(world.schedule(&instance, ALICE, "later", at).await);
+    }
+    let all = relay.watch(On::operation("Query").with("due#"));
+    let one = relay.watch(On::operation("GetItem").with("due#"));
+    world.clock.advance(TimeDelta::minutes(1) + TimeDelta::seconds(1));
+    world.remind(at).await;
+    until("the end of the look", async || (all.hits() >= 3).then_some(())).await;
+    world.until_state(&instance, waiting[9], State::Scheduled).await;
+    assert_eq!(lines.with("the shard's queue is full"), 1);
+    session.acknowledge(waiting[0], None).await;
+    for message in &waiting[1..] {
+        takes(&world, &mut session, &instance, *message).await;
+    }
+    world.until_nothing_scheduled().await;
+    assert_eq!(one.hits(), 0, "none was kept back");
+    until("the line that tells of room", async || {
+        (lines.with("queue has room for scheduled messages again") > 0).then_some(())
+    })
+    .await;
+    assert_eq!(lines.with("the shard's queue is full"), 1, "told once");
+}
+
+/// A process ended when it had marked the message as queued, and the time of that has run out since.
+#[tokio::test]
+async fn what_was_begun_before_goes_on_while_the_queue_is_full() {
+    let mut world = World::new().await;
+    world.queue_limits.shard = 10;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let mut waiting = Vec::new();
+    for _ in 0..9 {
+        waiting.push(world.accept(&instance, ALICE, "now").await);
+    }
+    assert_eq!(session.sent().await.message, waiting[0]);
+    let at = world.in_minutes(1);
+    let patient = world.schedule(&instance, ALICE, "patient", at).await;
+    let (then, end) = (at + TimeDelta::milliseconds(1), world.in_minutes(2));
+    let begun = world.schedule_until(&instance, BOB, "begun", then, end).await;
+    let change = Change {
+        state: State::Queued,
+        at: world.now(),
+        failure: None,
+    };
+    let changed = world.messages.change(instance.id, begun, &change).await;
+    assert!(matches!(changed.expect("stored"), Transition::Made { .. }));
+    world.clock.advance(TimeDelta::minutes(3));
+    world.remind(at).await;
+    until("the end of its entry", async || {
+        let due = world.schedule_of().due(NETWORK, SHARD, world.now(), 9).await;
+        (due.expect("read").len() == 1).then_some(())
+    })
+    .await;
+    world.until_state(&instance, patient, State::Scheduled).await;
+}
+
+/// Those that were put off wait for the others, and these for them.
+#[tokio::test]
+async fn a_lane_whose_halves_alternate_goes_at_once_when_it_can() {
+    let world = World::new().await;
+    let relay = Relay::before(&world.database.endpoint).await;
+    let daemon = world.daemon_on("a", relay.endpoint()).await;
+    daemon.until_holding(1).await;
+    let instance = world.instance("stuck").await;
+    let at = world.in_minutes(1);
+    // None of them has a record, so each ends when it is its turn.
+    for n in 0..200 {
+        let job = world.job(&instance, ALICE, "one of many").await;
+        let entry = Entry {
+            at: at + TimeDelta::milliseconds(n),
+            message: job.message,
+            instance: instance.id,
+            subscription: (n % 2 == 0).then_some(SUBSCRIPTION),
+            expires_at: job.expires_at,
+            job: Some(QueuedLater {
+                group: "a lane".to_owned(),
+                body: payload::encode(&Job::Send(job)),
+            }),
+        };
+        let put = world.schedule_of().put(NETWORK, SHARD, &entry).await;
+        put.expect("stored");
+    }
+    let failing = On::operation("UpdateItem").with(format!("msgs#{}", instance.id));
+    let failing = relay.always(failing, Fate::refused(Reply::Code(400, "AccessDeniedException")));
+    world.clock.advance(TimeDelta::minutes(2));
+    world.remind(at).await;
+    until("the first failure", async || (failing.hits() > 0).then_some(())).await;
+    failing.end();
+    // At one a second they would take longer than this waits.
     world.until_nothing_scheduled().await;
 }
 

@@ -1,10 +1,11 @@
 //! The task that lets phones act when stanzas arrive for them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::future::join_all;
+use rusqlite::ErrorCode;
 use tokio::sync::Notify;
 use tracing::{error, warn};
 
@@ -20,13 +21,17 @@ const TURN: u32 = 128;
 /// The phones whose turns are under way at once.
 const AT_ONCE: usize = 64;
 
-/// How long a phone waits that the store has failed.
+/// How long a phone waits that the store has failed. It doubles each time that this goes on, to [`LONGEST_PAUSE`].
 const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// The phones that have something to do. As many entries at most as there are phones.
+/// The phones that have something to do, and those that the store failed the last time. As many entries at most as there are
+/// phones.
 #[derive(Debug, Default)]
 pub(crate) struct Agenda {
     phones: Mutex<BTreeSet<String>>,
+    /// How long each phone waits when the store fails it again.
+    pauses: Mutex<HashMap<String, Duration>>,
     wake: Notify,
 }
 
@@ -37,6 +42,21 @@ impl Agenda {
         if phones.insert(phone.to_owned()) {
             self.wake.notify_one();
         }
+    }
+
+    /// The store has failed a phone. Answers how long that waits.
+    fn failed(&self, phone: &str) -> Duration {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = pauses.entry(phone.to_owned()).or_insert(PAUSE);
+        let pause = *next;
+        *next = LONGEST_PAUSE.min(pause * 2);
+        pause
+    }
+
+    /// The store serves a phone again.
+    fn served(&self, phone: &str) {
+        let mut pauses = self.pauses.lock().unwrap_or_else(PoisonError::into_inner);
+        pauses.remove(phone);
     }
 
     fn take(&self) -> BTreeSet<String> {
@@ -62,23 +82,29 @@ pub(crate) async fn run(network: Arc<Network>) {
 /// Lets a phone take some of what waits for it. If that is not all, the phone is on the agenda again, behind others. Where the
 /// store fails, what waits stays where it is, and the phone is on the agenda again after a pause.
 async fn turn(network: &Arc<Network>, phone: &str) {
+    let agenda = &network.registry.agenda;
     match all(network, phone).await {
-        Ok(true) if !network.stop.is_cancelled() => network.registry.agenda.add(phone),
-        Ok(_) | Err(Error::Stopped) => {}
+        Ok(has_more) => {
+            agenda.served(phone);
+            if has_more && !network.stop.is_cancelled() {
+                agenda.add(phone);
+            }
+        }
+        Err(Error::Stopped) => {}
         Err(cause) => {
             error!(cause = %cause.for_log(), "the store fails a phone, which tries again");
-            add_later(network, phone);
+            add_later(network, phone, agenda.failed(phone));
         }
     }
 }
 
 /// Puts a phone on the agenda after a pause.
-fn add_later(network: &Arc<Network>, phone: &str) {
+fn add_later(network: &Arc<Network>, phone: &str, pause: Duration) {
     let (one, phone) = (Arc::clone(network), phone.to_owned());
     network.tasks.spawn(async move {
         tokio::select! {
             () = one.stop.cancelled() => {}
-            () = tokio::time::sleep(PAUSE) => one.registry.agenda.add(&phone),
+            () = tokio::time::sleep(pause) => one.registry.agenda.add(&phone),
         }
     });
 }
@@ -135,9 +161,23 @@ async fn one_by_one(network: &Network, phone: &str) -> Result<Left> {
     Ok(Left::More)
 }
 
-/// Whether the store failed, whatever it was to do.
+/// Whether the store failed, whatever it was to do. Else it refused what it was to do: that fails each time.
 fn is_of_store(error: &Error) -> bool {
-    matches!(error, Error::Storage(_) | Error::Commit(_) | Error::Stopped)
+    match error {
+        Error::Commit(_) | Error::Stopped => true,
+        Error::Storage(rusqlite::Error::SqliteFailure(cause, _)) => matches!(
+            cause.code,
+            ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseBusy
+                | ErrorCode::DatabaseLocked
+                | ErrorCode::ReadOnly
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::OutOfMemory
+                | ErrorCode::CannotOpen
+        ),
+        _ => false,
+    }
 }
 
 /// Sends one new companion its history. `false` if there is none that waits for it, or that can be sent.
@@ -192,10 +232,14 @@ mod tests {
         let before = network.tasks.len();
         let (to, from) = (Address::primary(me.number()), other.number().to_owned());
         let fail = move |unit: &mut Unit<'_>| {
-            unit.execute(
-                "CREATE TRIGGER no_room BEFORE DELETE ON queue BEGIN SELECT RAISE(ABORT, 'full'); END",
-                [],
-            )?;
+            // A table that had a row of the last number is full, like a disk.
+            for statement in [
+                "CREATE TABLE room (number INTEGER PRIMARY KEY AUTOINCREMENT)",
+                "INSERT INTO room (number) VALUES (9223372036854775807)",
+                "CREATE TRIGGER no_room BEFORE DELETE ON queue BEGIN INSERT INTO room (number) VALUES (NULL); END",
+            ] {
+                unit.execute(statement, [])?;
+            }
             composes(unit, &to, &from)
         };
         network.store.run(fail).await.expect("it waits");
@@ -208,7 +252,10 @@ mod tests {
             unit.execute("DROP TRIGGER no_room", [])?;
             Ok(())
         };
-        network.store.run(mend).await.expect("it is mended");
+        // It may share its commit with what fails.
+        while network.store.run(mend).await.is_err() {
+            assert!(begun.elapsed() < Duration::from_mins(1), "it is mended");
+        }
         while me.typing().await.expect("what it saw").is_empty() {
             assert!(
                 begun.elapsed() < Duration::from_mins(1),
@@ -216,6 +263,41 @@ mod tests {
             );
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        sandbox.shutdown().await;
+    }
+
+    #[test]
+    fn a_phone_that_the_store_fails_again_waits_longer() {
+        let agenda = Agenda::default();
+        let pauses = [1, 2, 4, 8, 16, 30, 30].map(Duration::from_secs);
+        assert_eq!(pauses.map(|_| agenda.failed("one")), pauses);
+        assert_eq!(agenda.failed("another"), PAUSE);
+        agenda.served("one");
+        assert_eq!(agenda.failed("one"), PAUSE);
+    }
+
+    /// It would be tried for ever.
+    #[tokio::test]
+    async fn a_stanza_that_the_store_refuses_is_dropped() {
+        let config = Config::new("127.0.0.1:0".parse().expect("an address"));
+        let sandbox = Sandbox::start(config).await.expect("a sandbox");
+        let me = sandbox.create_phone(NewPhone::default()).await.expect("a phone");
+        let other = sandbox.create_phone(NewPhone::default()).await.expect("a phone");
+        let (to, from) = (Address::primary(me.number()), other.number().to_owned());
+        let refuse = move |unit: &mut Unit<'_>| {
+            unit.execute(
+                "CREATE TRIGGER refuse BEFORE INSERT ON typing BEGIN SELECT RAISE(ABORT, 'refused'); END",
+                [],
+            )?;
+            composes(unit, &to, &from)
+        };
+        sandbox.network.store.run(refuse).await.expect("it waits");
+        let begun = Instant::now();
+        while sandbox.stats().await.expect("counts").queued > 0 {
+            assert!(begun.elapsed() < Duration::from_secs(30), "it is dropped");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(me.typing().await.expect("what it saw").is_empty());
         sandbox.shutdown().await;
     }
 

@@ -239,6 +239,8 @@ impl Worker {
         // What it holds is undone like that of any unit that fails. Others must not end with it.
         let done = catch_unwind(AssertUnwindSafe(all)).unwrap_or(Err(Error::Panicked));
         match done {
+            // The engine has rolled all of the transaction back, and the savepoint with it.
+            Err(error) if connection.is_autocommit() => Err(error),
             Ok(value) => {
                 let effects = unit.effects;
                 run(connection, "RELEASE unit")?;
