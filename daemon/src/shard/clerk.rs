@@ -497,7 +497,8 @@ impl<'a> Clerk<'a> {
                 continue;
             }
             for half in self.kept_back.turns(&lane) {
-                if !(is_stopped && half == lane) && !self.to_look_at.contains(&half) {
+                let has_stopped = is_stopped && half == lane;
+                if !has_stopped && !self.to_look_at.contains(&half) {
                     self.to_look_at.push_back(half);
                 }
             }
