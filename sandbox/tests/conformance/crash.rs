@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use wacore::download::MediaType;
 use wacore::types::presence::ReceiptType;
@@ -18,11 +19,17 @@ use crate::net::{Admin, DEADLINE, start};
 use crate::web::Web;
 
 /// A free port that is one after a kill, too: it is below those that systems give to connections. Each process looks for its
-/// own elsewhere.
+/// own elsewhere, and no two tests are given the same.
 fn port() -> u16 {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
     let begin = 10_000 + u16::try_from(std::process::id() % 20_000).expect("small");
-    let is_free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    (begin..32_768).find(is_free).expect("a free port")
+    loop {
+        let port = begin + GIVEN.fetch_add(1, Ordering::Relaxed);
+        assert!(port < 32_768, "no port is free");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// The `sandbox` binary, killed when the test is done with it.
