@@ -213,8 +213,8 @@ impl App {
         self.keeper.holding()
     }
 
-    /// Runs until `stop`, then hands over in order. It ends earlier, and without that, where a shard does not end: see
-    /// [`HeldShards::is_stuck`].
+    /// Runs until `stop`, then hands over in order. It ends earlier, and hands nothing over, where a shard does
+    /// not end: see [`HeldShards::is_stuck`].
     pub async fn run(self, stop: CancellationToken) {
         let stop = stop.child_token();
         let handed_over = CancellationToken::new();

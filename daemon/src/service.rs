@@ -100,9 +100,9 @@ pub async fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// From now on the process ends with status 1, if it has not ended by then, 20 s after the daemon gave up: see
-/// [`HeldShards::is_stuck`]. This needs nothing of the runtime, whose threads may be what does not end. Fails where the
-/// system gives no thread.
+/// Ends the process with status 1 when 20 s have passed since the daemon gave up (see [`HeldShards::is_stuck`]), unless it
+/// has ended by then. This needs nothing of the runtime, whose threads may be what does not end. Fails where the system
+/// gives no thread.
 pub fn end_where_stuck(holding: HeldShards) -> io::Result<()> {
     after_giving_up(holding, LAST_MOMENTS, || {
         error!("ending the process, since a daemon that gave up does not end");

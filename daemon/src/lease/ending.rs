@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// After so long it is logged. Sockets are dropped at once, and every call has a deadline.
+/// After so long without an end, that is logged. An orderly end is faster: sockets are dropped at once, and every call has
+/// a deadline.
 const LOGGED_AFTER: Duration = Duration::from_secs(30);
 
 /// After so long the process must end: twice what an orderly end takes at most. The lease names this daemon, which

@@ -205,7 +205,7 @@ impl<H: Holder> Keeper<H> {
         })
     }
 
-    /// Logs what cannot be read, once for as long as it rests.
+    /// Logs what cannot be read, once for as long as the fault stays the same.
     fn tell_of_unreadable(&mut self, leases: &[Unreadable], beats: &[Unreadable]) {
         let before = std::mem::take(&mut self.unreadable);
         for lease in leases {

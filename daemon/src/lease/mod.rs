@@ -72,7 +72,7 @@ impl HeldShards {
         self.stuck.is_cancelled()
     }
 
-    /// Waits until the keeper has ended so.
+    /// Waits until the keeper has given up.
     pub async fn stuck(&self) {
         self.stuck.cancelled().await;
     }

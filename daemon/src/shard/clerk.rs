@@ -179,7 +179,8 @@ impl<'a> Clerk<'a> {
         }
     }
 
-    /// How long until what is kept back is looked at again, or the full queue; `None` where nothing is, and it is not.
+    /// How long until this looks again at what is kept back, or asks a full queue for room; `None` where nothing is kept back
+    /// and the queue has room.
     pub fn until_again(&self) -> Option<Duration> {
         let now = Instant::now();
         if let Some(at) = self.place_at {
@@ -374,7 +375,8 @@ impl<'a> Clerk<'a> {
                 return Ok(());
             };
             let (left, page): (Vec<_>, Vec<_>) = page.into_iter().partition(|found| needs_place(found, now));
-            // A message that waits already though it was not due to takes room of its instance all the same.
+            // A message whose record says `queued` already, since a process ended right after that, is handed over all the same.
+            // It takes room of its instance.
             self.rooms.look(&page, now).await?;
             let handing: Vec<_> = page.iter().map(|found| self.hand_over_one(found)).collect();
             let done: Vec<_> = futures::stream::iter(handing)
@@ -556,7 +558,7 @@ fn lane_of(found: &Found) -> String {
     job.map_or_else(|| found.key.sk.clone(), |job| job.group.clone())
 }
 
-/// Whether a message was put off: it waits already, and needs no room of its instance.
+/// Whether a message was put off. Such a message waits already, and needs no room of its instance.
 fn was_put_off(found: &Found) -> bool {
     let entry = found.entry.as_ref().ok();
     entry.is_some_and(|entry| entry.job.is_some() && entry.subscription.is_none())

@@ -114,7 +114,7 @@ impl Place {
         (self.at, self.message)
     }
 
-    /// Whether it goes before those that are kept back of `lane`. Where none of them is remembered nobody knows.
+    /// Whether it goes before those that are kept back of `lane`; `false` where none of them is remembered.
     fn goes_before(&self, lane: &Lane) -> bool {
         let first = lane.places.front();
         first.is_some_and(|first| self.order() < first.order())

@@ -186,8 +186,8 @@ impl<'a> Rooms<'a> {
     }
 }
 
-/// Whether a message takes a place in the queue. One whose time has run out before it was due to wait is only told of, and so is
-/// one that was taken back.
+/// Whether a message takes a place in the queue. One that expired before it began to wait is only told of, and so is one that
+/// was taken back.
 pub fn needs_place(found: &Found, now: DateTime<Utc>) -> bool {
     let Ok(entry) = &found.entry else {
         return false;

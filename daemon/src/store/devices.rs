@@ -45,8 +45,8 @@ impl Devices {
         }
     }
 
-    /// This entry was not there. Answers whether its user's entries should be listed: by what their names begin with, and
-    /// with what [`Devices::listed`] wants to be told.
+    /// This entry was not there. Where its user's entries should be listed, answers what their names begin with, and the
+    /// number of writes that [`Devices::listed`] is to be given.
     pub fn missed<'a>(&self, entry: &'a str) -> Option<(&'a str, u64)> {
         let user = user(entry)?;
         let mut known = self.known();
@@ -92,7 +92,8 @@ impl Devices {
         }
     }
 
-    /// The write has ended. One that failed may take effect later, and no list is right any more.
+    /// The write has ended; `is_known` says whether its outcome is known. One that failed may take effect later, and no list is
+    /// right any more.
     pub fn were_written(&self, is_known: bool) {
         let mut known = self.known();
         known.under_way -= 1;

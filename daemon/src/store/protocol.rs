@@ -121,8 +121,8 @@ impl SessionStore {
     }
 
     /// These were buffered or committed before and come again, since their ratchet or their acknowledgement was lost. They
-    /// keep the time at which they first came, and with it their ids. Answers those that had a value without a note. Beside
-    /// these rests a note that is too late by now.
+    /// keep the time at which they first came, and with it their ids. Answers those that had a value without a note. The put
+    /// has given these a note that is later than their own time.
     fn keep_times(&self, known: Vec<Recalled>) -> Vec<String> {
         let mut without_note = Vec::new();
         for Recalled { key, before } in known {
@@ -297,7 +297,8 @@ impl ProtocolStore for SessionStore {
                 });
             }
         }
-        // A phone number that named its new LID before that knows of it would lead nowhere, though it had led to another.
+        // LIDs first. Otherwise a phone number could name a new LID that is not stored yet: it would lead nowhere, though it led
+        // to its old LID before.
         self.state.put_many(lids).await.map_err(failed)?;
         self.state.put_many(phones).await.map_err(failed)
     }

@@ -53,7 +53,7 @@ impl SessionStore {
         self.state.get(&name(kind, &[part])).await.map_err(failed)
     }
 
-    /// The same of an address, of whose user nothing more may be there.
+    /// The same of a device's address. It reads nothing where it is known that nothing is stored for that device.
     async fn get_of_device(&self, kind: &str, address: &str) -> Result<Option<Vec<u8>>> {
         let name = name(kind, &[address]);
         if self.devices.is_missing(&name) {

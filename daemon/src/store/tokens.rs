@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use wacore::store::traits::TcTokenEntry;
 
-/// The people who are remembered: more than an instance writes to at the same time.
+/// How many people are remembered. When one more comes, all are forgotten.
 const PEOPLE: usize = 128;
 
 /// What is stored for some people, by JID.

@@ -16,7 +16,7 @@ use crate::error::Result;
 /// The store's name for the last message whose id is in the index.
 const INDEXED: &str = "inbox_indexed";
 
-/// How many ids go into the index at once. In tests few, so that both ways of finding are gone.
+/// How many ids go into the index at once. Few in tests, so that they find messages both in memory and in the index.
 const AT_ONCE: usize = if cfg!(test) { 50 } else { 16_384 };
 
 /// The ids that are not in the index yet, and where the next message goes.

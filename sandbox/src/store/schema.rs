@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 /// Raised when an existing table is changed. A file of another version is refused.
 const VERSION: i64 = 4;
 
-/// The pages that are kept in memory, in KiB. A commit after which pages were split looks at all of them: with many, that
-/// is what commits cost. The file system has the others.
+/// The pages that `SQLite` keeps in memory, in KiB. A commit that split pages looks at all of them, so more of them make
+/// commits slower. The file system caches the rest.
 const CACHE_KIB: i64 = 16 * 1024;
 
 /// How many pages the log may have before they are written back into the file. Pages that change often are written once

@@ -60,7 +60,8 @@ impl Fence {
         self.lost.is_cancelled() || self.term.as_ref().is_some_and(Term::is_over)
     }
 
-    /// Waits until somebody revokes it, by [`Fence::revoke`] or by a write that found a newer owner's item.
+    /// Waits until somebody revokes it, by [`Fence::revoke`] or by a write that found a newer owner's item. The end of its
+    /// term alone wakes nobody: ask [`Fence::is_revoked`] for that.
     pub async fn revoked(&self) {
         self.lost.cancelled().await;
     }

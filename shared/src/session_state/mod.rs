@@ -134,7 +134,7 @@ pub trait SessionState: Send + Sync + Debug {
     /// The values that exist of `keys`, in no order.
     async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StorageError>;
 
-    /// Stores `value` under `key`.
+    /// Stores `value` under `key`, in the place of all that was there, a number beside the old value included.
     async fn put(&self, key: &str, value: &[u8], expires: Option<DateTime<Utc>>) -> Result<(), StorageError>;
 
     /// Stores all entries, several at a time. Where it fails, some may be stored.
@@ -143,7 +143,8 @@ pub trait SessionState: Send + Sync + Debug {
     /// Deletes `key`, whether or not it exists.
     async fn delete(&self, key: &str) -> Result<(), StorageError>;
 
-    /// Deletes all keys, several at a time. Where it fails, some may be deleted.
+    /// Deletes all keys, several at a time. Where it fails, some may be deleted. No number stays, unlike with
+    /// [`SessionState::delete_remembered`].
     async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError>;
 
     /// A page of the keys that begin with `prefix`, behind `after`, without values: it is small however large they

@@ -37,8 +37,8 @@ use shared::domain::shard::Shard;
 use shared::storage::leases::Leases;
 use testbed::world::World as Stored;
 
-/// Two daemons and one shard; whatever may go wrong does once. So far a walk goes to find what a broken rule does: it
-/// ends at the first thing that it finds. Walks that find nothing go less far, but for [`more_of_everything`].
+/// Two daemons and one shard; whatever may go wrong does once. Walks that look for what a broken rule does go this far:
+/// they end at the first thing that they find. Walks that find nothing go less far, except in [`more_of_everything`].
 const TWO: Bounds = Bounds {
     daemons: 2,
     starts: 3,
