@@ -188,7 +188,7 @@ impl Vigil {
     fn end(state: &mut State) -> usize {
         state.life.end();
         let fences = std::mem::take(&mut state.fences);
-        fences.values().map(|fence| usize::from(fence.end())).sum()
+        fences.values().map(|fence| usize::from(fence.revoke())).sum()
     }
 
     /// This daemon begins to hand over, and its beat is to say so at once.
