@@ -125,16 +125,17 @@ impl Ahead {
     }
 
     /// Begins anew behind `behind`, where that is further, or where it is time to. Answers whether it did.
-    fn begin(&mut self, behind: Option<&Key>, now: DateTime<Utc>) -> bool {
+    fn begin(&mut self, behind: Option<&Key>, time: DateTime<Utc>, now: Instant) -> bool {
         let is_passed = self.behind.as_ref().map(|key| &key.sk) < behind.map(|key| &key.sk);
-        let has_next = self.next.is_some_and(|next| next <= now);
+        let has_next = self.next.is_some_and(|next| next <= time);
         let term = if has_next { AHEAD_ANEW } else { AHEAD_ANEW_AT_LAST };
-        let is_anew = is_passed || self.begun.is_none_or(|begun| begun.elapsed() >= term);
+        let is_time = |begun| now.saturating_duration_since(begun) >= term;
+        let is_anew = is_passed || self.begun.is_none_or(is_time);
         if is_anew {
             *self = Self {
                 behind: behind.cloned(),
                 next: None,
-                begun: Some(Instant::now()),
+                begun: Some(now),
             };
         }
         is_anew
@@ -360,7 +361,8 @@ impl<'a> Clerk<'a> {
     /// they are, and so does what fails: both are read again.
     async fn read_ahead(&mut self, handed: &mut usize) -> Result<(), NotNow> {
         let (deps, shard) = (self.deps, self.hold.shard);
-        if self.ahead.begin(self.behind.as_ref(), deps.clock.now()) {
+        let time = deps.clock.now();
+        if self.ahead.begin(self.behind.as_ref(), time, Instant::now()) {
             self.kept_back.try_again();
         }
         loop {
@@ -589,17 +591,17 @@ mod tests {
     fn the_index_is_read_ahead_anew_where_something_is_due_and_not_each_time() {
         let at = |seconds| DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds);
         let mut ahead = Ahead::default();
-        assert!(ahead.begin(None, at(0)));
+        let start = Instant::now();
+        assert!(ahead.begin(None, at(0), start));
         ahead.behind = Some(key("3"));
         ahead.note(at(9));
         ahead.note(at(5));
-        assert!(!ahead.begin(Some(&key("2")), at(5)), "it was just read");
-        let a_minute_ago = Instant::now().checked_sub(AHEAD_ANEW);
-        ahead.begun = Some(a_minute_ago.expect("this machine runs for longer"));
-        assert!(!ahead.begin(Some(&key("2")), at(4)), "nothing is due");
-        assert!(ahead.begin(Some(&key("2")), at(5)));
+        assert!(!ahead.begin(Some(&key("2")), at(5), start), "it was just read");
+        let then = start + AHEAD_ANEW;
+        assert!(!ahead.begin(Some(&key("2")), at(4), then), "nothing is due");
+        assert!(ahead.begin(Some(&key("2")), at(5), then));
         assert_eq!((&ahead.behind, ahead.next), (&Some(key("2")), None));
-        assert!(ahead.begin(Some(&key("4")), at(5)), "that was not read");
+        assert!(ahead.begin(Some(&key("4")), at(5), then), "that was not read");
         assert_eq!(ahead.behind, Some(key("4")));
     }
 }
