@@ -188,7 +188,7 @@ impl Vigil {
     fn end(state: &mut State) -> usize {
         state.life.end();
         let fences = std::mem::take(&mut state.fences);
-        fences.values().map(|fence| usize::from(fence.end())).sum()
+        fences.values().map(|fence| usize::from(fence.revoke())).sum()
     }
 
     /// This daemon begins to hand over, and its beat is to say so at once.
@@ -289,14 +289,17 @@ mod tests {
         assert!(!fence.is_revoked());
 
         // The process stood still right after its beat.
-        let vigil = Vigil::new(DURATION);
-        let long_ago = now - 2 * DURATION;
-        vigil.beaten(long_ago, long_ago);
-        let fence = vigil.fence(1);
-        assert!(vigil.guard(Shard(0), &fence, 0, long_ago));
-        assert!(fence.is_revoked(), "others may have the shard");
-        assert_eq!(vigil.expire(now), Some(1), "it is told of all the same");
+        let brief = Duration::from_millis(1);
+        let vigil = Vigil::new(STOP_MARGIN + brief);
+        let now = Instant::now();
         vigil.beaten(now, now);
+        let fence = vigil.fence(1);
+        assert!(vigil.guard(Shard(0), &fence, 0, now));
+        std::thread::sleep(brief);
+        assert!(fence.is_revoked(), "others may have the shard");
+        let later = now + Duration::from_hours(1);
+        assert_eq!(vigil.expire(later), Some(1), "it is told of all the same");
+        vigil.beaten(later, later);
         assert!(fence.is_revoked(), "what fell stays so");
     }
 

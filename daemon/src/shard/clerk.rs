@@ -18,6 +18,7 @@
 //! Where the shard's queue is full, the reading stops before what finds no place, and goes on there when there is room: nothing
 //! is kept back for that, and what is due first goes first. Meanwhile the index is read ahead for what needs no place.
 
+mod ahead;
 mod handing;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -33,6 +34,7 @@ use shared::telemetry::chain;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
+use self::ahead::Ahead;
 use super::agenda::{FIRST_PAUSE, LONGEST_PAUSE};
 use super::kept_back::{Again, KeptBack, Place, of_waiting};
 use super::room::{Rooms, needs_place};
@@ -54,13 +56,6 @@ const MESSAGES_AGAIN: usize = 8;
 
 /// How often the shard's queue is asked for room, while it is full.
 const PLACE_EVERY: Duration = Duration::from_secs(2);
-
-/// How often the index is read ahead anew at most, while the queue is full: for those whose time has run out meanwhile, and
-/// those that somebody has put before what was read.
-const AHEAD_ANEW: Duration = Duration::from_mins(1);
-
-/// The same where nobody knows of any.
-const AHEAD_ANEW_AT_LAST: Duration = Duration::from_mins(15);
 
 /// Why a message is not handed over now. The same is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -105,40 +100,6 @@ pub struct Clerk<'a> {
     /// Whether it was told that the queue is full, and not yet that it has room.
     was_full: bool,
     ahead: Ahead,
-}
-
-/// How far the index was read for what needs no place in the shard's queue.
-#[derive(Debug, Default)]
-struct Ahead {
-    /// What was read last.
-    behind: Option<Key>,
-    /// When something before that needs no place, as far as known.
-    next: Option<DateTime<Utc>>,
-    /// When the reading was begun anew.
-    begun: Option<Instant>,
-}
-
-impl Ahead {
-    /// Something that was read, or is put before what was, needs no place from then on.
-    fn note(&mut self, at: DateTime<Utc>) {
-        self.next = Some(self.next.map_or(at, |next| next.min(at)));
-    }
-
-    /// Begins anew behind `behind`, where that is further, or where it is time to. Answers whether it did.
-    fn begin(&mut self, behind: Option<&Key>, now: DateTime<Utc>) -> bool {
-        let is_passed = self.behind.as_ref().map(|key| &key.sk) < behind.map(|key| &key.sk);
-        let has_next = self.next.is_some_and(|next| next <= now);
-        let term = if has_next { AHEAD_ANEW } else { AHEAD_ANEW_AT_LAST };
-        let is_anew = is_passed || self.begun.is_none_or(|begun| begun.elapsed() >= term);
-        if is_anew {
-            *self = Self {
-                behind: behind.cloned(),
-                next: None,
-                begun: Some(Instant::now()),
-            };
-        }
-        is_anew
-    }
 }
 
 /// What came of the messages of a lane that were just read.
@@ -361,7 +322,8 @@ impl<'a> Clerk<'a> {
     /// they are, and so does what fails: both are read again.
     async fn read_ahead(&mut self, handed: &mut usize) -> Result<(), NotNow> {
         let (deps, shard) = (self.deps, self.hold.shard);
-        if self.ahead.begin(self.behind.as_ref(), deps.clock.now()) {
+        let time = deps.clock.now();
+        if self.ahead.begin(self.behind.as_ref(), time, Instant::now()) {
             self.kept_back.try_again();
         }
         loop {
@@ -571,37 +533,5 @@ fn kept_as(found: &Found) -> String {
         of_waiting(&lane)
     } else {
         lane
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::TimeDelta;
-
-    use super::*;
-
-    fn key(sk: &str) -> Key {
-        Key {
-            pk: "due".to_owned(),
-            sk: sk.to_owned(),
-        }
-    }
-
-    #[test]
-    fn the_index_is_read_ahead_anew_where_something_is_due_and_not_each_time() {
-        let at = |seconds| DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds);
-        let mut ahead = Ahead::default();
-        assert!(ahead.begin(None, at(0)));
-        ahead.behind = Some(key("3"));
-        ahead.note(at(9));
-        ahead.note(at(5));
-        assert!(!ahead.begin(Some(&key("2")), at(5)), "it was just read");
-        let a_minute_ago = Instant::now().checked_sub(AHEAD_ANEW);
-        ahead.begun = Some(a_minute_ago.expect("this machine runs for longer"));
-        assert!(!ahead.begin(Some(&key("2")), at(4)), "nothing is due");
-        assert!(ahead.begin(Some(&key("2")), at(5)));
-        assert_eq!((&ahead.behind, ahead.next), (&Some(key("2")), None));
-        assert!(ahead.begin(Some(&key("4")), at(5)), "that was not read");
-        assert_eq!(ahead.behind, Some(key("4")));
     }
 }

@@ -81,7 +81,9 @@ impl Farewell {
             // Its jobs that wait for a connection look again: an account that was logged out, or an
             // instance that is gone, sends no more.
             Ok(Observation::Stored | Observation::Gone) => self.links.look_again(instance.id),
-            Ok(Observation::Fenced) => self.hold.fence.revoke(),
+            Ok(Observation::Fenced) => {
+                self.hold.fence.revoke();
+            }
             Err(error) => {
                 warn!(instance.id = %instance.id, error = %chain(&error), "an instance could not be ended");
             }

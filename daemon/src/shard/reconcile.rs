@@ -364,7 +364,9 @@ impl Reconciler {
                 });
             }
             Ok(Observation::Gone) => {}
-            Ok(Observation::Fenced) => self.hold.fence.revoke(),
+            Ok(Observation::Fenced) => {
+                self.hold.fence.revoke();
+            }
             Err(error) => {
                 warn!(instance.id = %instance.id, error = %chain(&error), "a status could not be written");
             }

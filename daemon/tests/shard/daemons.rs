@@ -47,8 +47,12 @@ impl Holder for Freezable {
             tokio::select! {
                 biased;
                 () = frozen.cancelled() => {}
-                () = outer.revoked() => told.revoke(),
-                () = told.revoked() => outer.revoke(),
+                () = outer.revoked() => {
+                    told.revoke();
+                }
+                () = told.revoked() => {
+                    outer.revoke();
+                }
             }
         });
         let serving = self.shards.serve(Hold { fence: inner, ..hold });

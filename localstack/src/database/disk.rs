@@ -198,7 +198,7 @@ fn run(
         if let Err(failure) = sync() {
             // After a failed sync the operating system may hold for written what is not. So there is no second one: the
             // process ends, and the next one begins with [`settle`].
-            error!(error = %failure, "the disk does not take the table's changes: restart once it does");
+            error!(error = %failure, "the disk does not take the table's changes: this process ends; start it again once the disk does");
             broken.cancel();
             reached.send_replace(Reached::Nothing);
             return;

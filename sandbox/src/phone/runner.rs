@@ -92,8 +92,14 @@ async fn turn(network: &Arc<Network>, phone: &str) {
         }
         Err(Error::Stopped) => {}
         Err(cause) => {
-            error!(cause = %cause.for_log(), "the store fails a phone, which tries again");
-            add_later(network, phone, agenda.failed(phone));
+            let pause = agenda.failed(phone);
+            error!(
+                %phone,
+                cause = %cause.for_log(),
+                pause_s = pause.as_secs(),
+                "the store fails a phone, which tries again"
+            );
+            add_later(network, phone, pause);
         }
     }
 }
@@ -149,6 +155,7 @@ async fn one_by_one(network: &Network, phone: &str) -> Result<Left> {
             Err(cause) if is_of_store(&cause) => return Err(cause),
             Err(cause) => {
                 warn!(
+                    %phone,
                     stanza.id = %first.id,
                     kind = %first.kind,
                     cause = %cause.for_log(),
@@ -184,7 +191,7 @@ fn is_of_store(error: &Error) -> bool {
 async fn serve_history(network: &Arc<Network>, phone: &str) -> Result<bool> {
     match history::step(network, phone).await {
         Err(cause) if !is_of_store(&cause) => {
-            error!(cause = %cause.for_log(), "a phone's history was not sent");
+            error!(%phone, cause = %cause.for_log(), "a phone's history was not sent");
             Ok(false)
         }
         sent => sent,

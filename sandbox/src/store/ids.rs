@@ -30,6 +30,8 @@ pub(super) struct Ids {
     places: HashMap<u64, Vec<i64>>,
     /// How many places there are.
     count: usize,
+    /// How many there must be before they are to go into the index again, where that has failed; else 0.
+    retry_at: usize,
     hasher: RandomState,
 }
 
@@ -60,24 +62,26 @@ impl Ids {
         Ok(ids)
     }
 
-    /// Puts the ids into the index, if they are many.
+    /// Puts the ids into the index, if they are many. Where that fails they stay in memory, and go once there are some more.
     pub(super) fn settle(&mut self, connection: &Connection) -> rusqlite::Result<()> {
-        if self.count < AT_ONCE {
+        if self.count < AT_ONCE.max(self.retry_at) {
             return Ok(());
         }
+        self.retry_at = self.count + AT_ONCE / 100 + 1;
         run(connection, "BEGIN IMMEDIATE")?;
         let last = self.next - 1;
         let moved = self
             .index(connection, last)
             .and_then(|()| run(connection, "COMMIT"));
-        if moved.is_err() {
-            // They stay in memory, and go with the next ones.
+        // Where the disk is full, the engine has rolled back by itself.
+        if moved.is_err() && !connection.is_autocommit() {
             run(connection, "ROLLBACK")?;
-            return moved;
         }
+        moved?;
         self.indexed = last;
         self.places.clear();
         self.count = 0;
+        self.retry_at = 0;
         Ok(())
     }
 
@@ -148,8 +152,8 @@ mod tests {
     use crate::phone::content::Content;
     use crate::phone::identity;
     use crate::phone::inbox::{self, Said};
-    use crate::store::Store;
     use crate::store::testing::Bench;
+    use crate::store::{Store, schema};
 
     fn put(unit: &mut Unit<'_>, phone: &str, author: &Account, id: &str) -> Result<u32> {
         let said = Said {
@@ -201,6 +205,37 @@ mod tests {
             assert!(unit.places(&me.phone, "1")?.is_empty());
             Ok(())
         });
+    }
+
+    /// The engine rolls back by itself, as it does where the disk is full.
+    #[test]
+    fn why_ids_stay_out_of_the_index_is_told_and_they_go_once_there_are_more() {
+        let connection = schema::open(None).expect("a store");
+        let note_next = |ids: &mut Ids| {
+            let seq = ids.next;
+            ids.note("155501000001", &seq.to_string(), seq);
+        };
+        connection
+            .execute_batch(
+                "CREATE TRIGGER no_room BEFORE INSERT ON meta BEGIN SELECT RAISE(ROLLBACK, 'no room'); END",
+            )
+            .expect("a trigger");
+        let mut ids = Ids::load(&connection).expect("an empty store");
+        for _ in 0..AT_ONCE {
+            note_next(&mut ids);
+        }
+        let refused = ids.settle(&connection).expect_err("there is no room").to_string();
+        assert!(refused.contains("no room"), "{refused}");
+        assert!(connection.is_autocommit());
+        ids.settle(&connection)
+            .expect("it is not tried again for the same");
+        assert_eq!(ids.count, AT_ONCE);
+        note_next(&mut ids);
+        assert!(ids.settle(&connection).is_err());
+        connection.execute_batch("DROP TRIGGER no_room").expect("room");
+        note_next(&mut ids);
+        ids.settle(&connection).expect("they go into the index");
+        assert_eq!((ids.count, ids.indexed), (0, ids.next - 1));
     }
 
     #[test]

@@ -43,13 +43,9 @@ impl Fence {
         self.token
     }
 
-    /// Ends every later write under this fence, at once and without a request.
-    pub fn revoke(&self) {
-        self.lost.cancel();
-    }
-
-    /// Revokes it, whether its term is over or not. Answers whether nobody has done so before.
-    pub fn end(&self) -> bool {
+    /// Ends every later write under this fence, at once and without a request. Answers whether nobody has revoked it before,
+    /// whether its term is over or not.
+    pub fn revoke(&self) -> bool {
         let is_first = !self.lost.is_cancelled();
         self.lost.cancel();
         is_first
@@ -96,7 +92,7 @@ mod tests {
         assert!(fence.is_revoked());
         term.extend(Instant::now() + Duration::from_hours(1));
         assert!(!fence.is_revoked());
-        assert!(fence.end() && !fence.end());
+        assert!(fence.revoke() && !fence.revoke());
         assert!(fence.is_revoked());
     }
 

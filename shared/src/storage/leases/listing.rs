@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use tracing::warn;
+use tracing::debug;
 
 use crate::domain::shard::Shard;
 use crate::storage::error::StorageError;
@@ -57,7 +57,7 @@ impl<T> Listing<T> {
     /// What can be read. The rest is logged.
     pub(super) fn readable(self) -> Vec<T> {
         for Unreadable { error, .. } in &self.unreadable {
-            warn!(error = %chain(error), "an item that cannot be read is left out");
+            debug!(error = %chain(error), "an item that cannot be read is left out");
         }
         self.items
     }
