@@ -172,6 +172,25 @@ fn an_outage_for_all_takes_no_shard_from_anyone() {
     assert!(found.events.contains_key(event), "{event}: never");
 }
 
+/// The limit of a machine that stands still with its clock, as a suspended one does: where a take was under way, it serves until
+/// its next look what another has by then. The token fences what it writes.
+#[test]
+fn a_take_that_is_answered_after_a_machine_stood_still_is_served_until_the_next_look() {
+    let bounds = Bounds {
+        faults: 2,
+        clocks_may_stand: true,
+        may_happen: |step| {
+            matches!(
+                step,
+                Step::Second(Event::Halt(_)) | Step::Act(_, Some((_, Fate::Slow)))
+            )
+        },
+        ..TWO
+    };
+    let what = "a shard is served under a token that is not higher than all before";
+    breaks(&bounds, what);
+}
+
 /// The same within wider bounds, which want a build with optimisations:
 ///
 /// ```sh
@@ -207,7 +226,6 @@ fn more_of_everything() {
     holds(&Bounds {
         faults: 2,
         seconds: 8,
-        clocks_may_stand: true,
         may_go_unheard: true,
         ..TWO
     });
