@@ -164,6 +164,7 @@ impl Ledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lease::watch::tests::beat;
 
     #[test]
     fn a_lease_that_cannot_be_read_takes_nothing_from_who_serves() {
@@ -189,15 +190,6 @@ mod tests {
     fn a_daemon_whose_looks_or_beats_failed_keeps_its_shards_from_the_dead() {
         let mut ledger = Ledger::new("a".to_owned(), 4, Duration::from_secs(4));
         let start = Instant::now();
-        let beat = |daemon: &str, counter| Beat {
-            daemon: daemon.to_owned(),
-            counter,
-            duration_ms: 4_000,
-            at: chrono::DateTime::UNIX_EPOCH,
-            round_trips_since: None,
-            draining: false,
-            vitals: None,
-        };
         let lease = |shard| Lease {
             shard: Shard(shard),
             owner: Some("a".to_owned()),

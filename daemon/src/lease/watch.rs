@@ -210,4 +210,4 @@ impl Watch {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -442,6 +442,23 @@ pub(crate) fn rfc3339(ms: i64) -> String {
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    use super::{Account, Content, Family, Result, Said, Unit, wa};
+
+    /// Shows `phone` an entry of `author`, or counts one more copy of it. Answers how many copies there are.
+    pub(crate) fn put(unit: &mut Unit<'_>, phone: &str, author: &Account, id: &str) -> Result<u32> {
+        let said = Said {
+            author,
+            family: Family::Pn,
+            chat: &author.phone,
+            id,
+            sent: false,
+        };
+        super::put(unit, phone, &said, &Content::default(), &wa::Message::default())
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::phone::identity;

@@ -273,24 +273,12 @@ impl Phone {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::directory::{self, Account, Family};
+    use crate::directory;
     use crate::phone::identity;
-    use crate::phone::inbox::Said;
-    use crate::script::{Content, NewPhone};
+    use crate::phone::inbox::testing::put;
+    use crate::script::NewPhone;
     use crate::store::Unit;
     use crate::{Config, Sandbox};
-
-    /// Shows `phone` an entry of `author`.
-    fn put(unit: &mut Unit<'_>, phone: &str, author: &Account, id: &str) -> Result<u32> {
-        let said = Said {
-            author,
-            family: Family::Pn,
-            chat: &author.phone,
-            id,
-            sent: false,
-        };
-        inbox::put(unit, phone, &said, &Content::default(), &wa::Message::default())
-    }
 
     /// A sandbox with a phone that has so many texts, with their numbers as ids.
     async fn sandbox(texts: usize) -> (Sandbox, Phone) {

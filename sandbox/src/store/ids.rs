@@ -143,28 +143,13 @@ impl Unit<'_> {
 mod tests {
     use std::sync::Arc;
 
-    use waproto::whatsapp as wa;
-
     use super::*;
     use crate::clock::SystemClock;
-    use crate::directory::{Account, Family};
     use crate::error::Error;
-    use crate::phone::content::Content;
     use crate::phone::identity;
-    use crate::phone::inbox::{self, Said};
+    use crate::phone::inbox::{self, testing::put};
     use crate::store::testing::Bench;
     use crate::store::{Store, schema};
-
-    fn put(unit: &mut Unit<'_>, phone: &str, author: &Account, id: &str) -> Result<u32> {
-        let said = Said {
-            author,
-            family: Family::Pn,
-            chat: &author.phone,
-            id,
-            sent: false,
-        };
-        inbox::put(unit, phone, &said, &Content::default(), &wa::Message::default())
-    }
 
     /// How many ids are in the index.
     fn indexed(unit: &Unit<'_>) -> Result<usize> {

@@ -5,7 +5,8 @@ use super::*;
 
 const OWN: Duration = Duration::from_secs(4);
 
-fn beat(daemon: &str, counter: u64) -> Beat {
+/// A beat of a daemon with a lease of four seconds.
+pub fn beat(daemon: &str, counter: u64) -> Beat {
     Beat {
         daemon: daemon.to_owned(),
         counter,
