@@ -16,19 +16,19 @@ pub struct Devices(Mutex<Known>);
 
 #[derive(Debug, Default)]
 struct Known {
-    users: HashMap<String, Of>,
+    users: HashMap<String, Looked>,
     /// The users in the order in which they were met.
     order: VecDeque<String>,
     /// How many writes have begun.
     writes: u64,
-    /// How many of them have not ended. One that is given up never does, and no list is made any more.
+    /// How many of them have not ended.
     under_way: u64,
-    /// Whether a write has failed. It may take effect at any time.
+    /// Whether a write has failed or was given up. It may take effect at any time.
     is_unsure: bool,
 }
 
 #[derive(Debug)]
-enum Of {
+enum Looked {
     /// One device was looked for in vain.
     OneIsMissing,
     /// These entries are there, and no others.
@@ -40,7 +40,7 @@ impl Devices {
     pub fn is_missing(&self, entry: &str) -> bool {
         let known = self.known();
         match user(entry).and_then(|user| known.users.get(user)) {
-            Some(Of::All(entries)) => !entries.contains(entry),
+            Some(Looked::All(entries)) => !entries.contains(entry),
             _ => false,
         }
     }
@@ -61,7 +61,7 @@ impl Devices {
         {
             known.users.remove(&first);
         }
-        known.users.insert(user.to_owned(), Of::OneIsMissing);
+        known.users.insert(user.to_owned(), Looked::OneIsMissing);
         known.order.push_back(user.to_owned());
         None
     }
@@ -72,40 +72,57 @@ impl Devices {
         if known.writes == writes
             && known.under_way == 0
             && !known.is_unsure
-            && let Some(of) = known.users.get_mut(user)
+            && let Some(looked) = known.users.get_mut(user)
         {
-            *of = Of::All(entries);
+            *looked = Looked::All(entries);
         }
     }
 
     /// These entries are about to be written.
-    pub fn are_written(&self, entries: &[String]) {
+    pub fn write(&self, entries: &[String]) -> Write<'_> {
         let mut known = self.known();
         known.writes += 1;
         known.under_way += 1;
         for entry in entries {
             if let Some(user) = user(entry)
-                && let Some(Of::All(there)) = known.users.get_mut(user)
+                && let Some(Looked::All(there)) = known.users.get_mut(user)
             {
                 there.insert(entry.clone());
             }
         }
-    }
-
-    /// The write has ended; `is_known` says whether its outcome is known. One that failed may take effect later, and no list is
-    /// right any more.
-    pub fn were_written(&self, is_known: bool) {
-        let mut known = self.known();
-        known.under_way -= 1;
-        if !is_known {
-            known.is_unsure = true;
-            known.users.clear();
-            known.order.clear();
+        Write {
+            devices: self,
+            is_done: false,
         }
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().expect("no holder panics")
+    }
+}
+
+/// A write that is under way. One that fails, or is given up, may take effect later: then no list is right any more.
+pub struct Write<'a> {
+    devices: &'a Devices,
+    is_done: bool,
+}
+
+impl Write<'_> {
+    /// It has taken effect.
+    pub fn done(mut self) {
+        self.is_done = true;
+    }
+}
+
+impl Drop for Write<'_> {
+    fn drop(&mut self) {
+        let mut known = self.devices.known();
+        known.under_way -= 1;
+        if !self.is_done {
+            known.is_unsure = true;
+            known.users.clear();
+            known.order.clear();
+        }
     }
 }
 
@@ -136,7 +153,7 @@ mod tests {
         assert!(!devices.is_missing("s#1:7@c.us.0"));
         assert!(!devices.is_missing("id#1:5@c.us.0"), "another kind");
         assert!(!devices.is_missing("s#1@c.us.0"), "the first device");
-        devices.are_written(&["s#1:5@c.us.0".to_owned()]);
+        devices.write(&["s#1:5@c.us.0".to_owned()]).done();
         assert!(!devices.is_missing("s#1:5@c.us.0") && devices.is_missing("s#1:6@c.us.0"));
     }
 
@@ -146,18 +163,18 @@ mod tests {
         devices.missed("s#1:5@c.us.0");
         let (user, writes) = devices.missed("s#1:6@c.us.0").expect("the second one");
         let write = ["s#1:7@c.us.0".to_owned()];
-        devices.are_written(&write);
+        let under_way = devices.write(&write);
         devices.listed(user, writes, names(&[]));
         assert!(!devices.is_missing("s#1:5@c.us.0"), "the write came between");
         let (user, writes) = devices.missed("s#1:6@c.us.0").expect("anew");
         devices.listed(user, writes, names(&[]));
         assert!(!devices.is_missing("s#1:5@c.us.0"), "the write has not ended");
-        devices.were_written(true);
+        under_way.done();
         devices.listed(user, writes, names(&[]));
         assert!(devices.is_missing("s#1:5@c.us.0"));
-        devices.are_written(&write);
+        let given_up = devices.write(&write);
         assert!(!devices.is_missing(&write[0]));
-        devices.were_written(false);
+        drop(given_up);
         assert!(!devices.is_missing("s#1:5@c.us.0"));
         assert_eq!(devices.missed("s#1:5@c.us.0"), None);
         assert_eq!(devices.missed("s#1:5@c.us.0"), None, "nothing is sure any more");

@@ -20,11 +20,11 @@ impl SessionStore {
         };
         let entries: Vec<Entry> = values.iter().map(entry).collect();
         let names: Vec<String> = entries.iter().map(|entry| entry.key.clone()).collect();
-        self.devices.are_written(&names);
+        let write = self.devices.write(&names);
         // A session or a sender key that is gone is agreed upon anew, upon a retry receipt to its owner.
-        let done = self.put_or_forget(entries).await;
-        self.devices.were_written(done.is_ok());
-        done
+        self.put_or_forget(entries).await?;
+        write.done();
+        Ok(())
     }
 
     /// Stores the session steps that are only in memory: for the end of a session.
@@ -43,10 +43,10 @@ impl SessionStore {
 
     async fn put_one(&self, kind: &str, part: &str, value: &[u8]) -> Result<()> {
         let names = [name(kind, &[part])];
-        self.devices.are_written(&names);
-        let done = self.state.put(&names[0], value, None).await;
-        self.devices.were_written(done.is_ok());
-        done.map_err(failed)
+        let write = self.devices.write(&names);
+        self.state.put(&names[0], value, None).await.map_err(failed)?;
+        write.done();
+        Ok(())
     }
 
     async fn get_one(&self, kind: &str, part: &str) -> Result<Option<Vec<u8>>> {

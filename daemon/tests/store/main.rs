@@ -6,6 +6,7 @@
 mod app_sync;
 mod device;
 mod durable;
+mod known;
 mod model;
 mod msg_secret;
 mod polls;
