@@ -36,7 +36,7 @@ impl Side for MessagingState {
 
     async fn asker<P: Permission>(parts: &mut Parts, state: &Self) -> Result<Asker, ApiError> {
         let caller: KeyCaller<P> = extracted(parts, state).await?;
-        let grant = caller.grant;
+        let grant = &caller.grant;
         Ok(Asker {
             instance: Named {
                 id: grant.instance,

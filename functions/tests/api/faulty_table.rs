@@ -62,6 +62,11 @@ impl FaultyTable {
         *self.planned.lock().expect("no holder panics") = Some(rule);
     }
 
+    /// Counts requests for this operation from here on.
+    pub fn watch(&self, operation: &'static str) -> Rule {
+        self.relay.watch(On::operation(operation))
+    }
+
     /// Whether all that was planned has happened.
     pub fn is_done(&self) -> bool {
         let planned = self.planned.lock().expect("no holder panics");

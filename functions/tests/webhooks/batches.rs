@@ -78,7 +78,7 @@ async fn behind_a_message_that_stays_nothing_of_its_chat_goes() {
     let relay = Relay::before(&world.database.endpoint).await;
     let key = format!("hook#{}", stuck.id);
     let away = relay.always(
-        On::operation("GetItem").with(key),
+        On::operations(["GetItem", "BatchGetItem"]).with(key),
         Fate::refused(testbed::relay::Reply::Failed),
     );
     let state = world.another(&patient(relay.endpoint()), world.queue.clone(), settings());

@@ -10,7 +10,7 @@ use crate::world::{World, settings};
 
 /// Reads that are eventually consistent and have this in their keys.
 fn recent(key: String) -> On {
-    On::operation("GetItem")
+    On::operations(["GetItem", "BatchGetItem"])
         .with(key)
         .without("\"ConsistentRead\":true")
 }

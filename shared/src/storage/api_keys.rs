@@ -1,12 +1,15 @@
 //! API keys. Each has two items: one by the secret's hash, with all that a request needs, and one in the instance's
 //! list, with what its owner sees.
 
+mod admission;
 mod instance;
 
 use aws_sdk_dynamodb::types::builders::UpdateBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ConditionCheck, Delete, Put, TransactWriteItem, Update};
 use chrono::{DateTime, TimeDelta, Utc};
 
+pub use self::admission::Admission;
+use self::admission::Known;
 use super::error::StorageError;
 use super::item::{Item, Reader, n, s, seconds, text, time};
 use super::keys;
@@ -98,16 +101,20 @@ pub const MAX_KEYS: u32 = 100;
 /// How long a revoked key is remembered, so that its holder is told why it does not work.
 const REVOKED_TERM: TimeDelta = TimeDelta::days(90);
 
-/// The API keys of the table.
+/// The API keys of the table. Cheap to clone; clones share what they know.
 #[derive(Debug, Clone)]
 pub struct ApiKeys {
     table: Table,
+    known: Known,
 }
 
 impl ApiKeys {
     /// The keys of this table.
     pub fn new(table: Table) -> Self {
-        Self { table }
+        Self {
+            table,
+            known: Known::default(),
+        }
     }
 
     /// Creates a key for an instance that exists: both items or neither. Where the sessions of the user who asks for
@@ -170,7 +177,12 @@ impl ApiKeys {
     /// What a secret grants. Half a read unit; a secret that this read does not find, as a brand-new one may be, is
     /// read again consistently.
     pub async fn grant(&self, secret: &KeySecret) -> Result<Option<Grant>, StorageError> {
-        let key = keys::api_key(&secret.hash());
+        self.granted_to(&secret.hash()).await
+    }
+
+    /// The same of the secret with this hash.
+    async fn granted_to(&self, hash: &str) -> Result<Option<Grant>, StorageError> {
+        let key = keys::api_key(hash);
         let found = match self.table.get_recent(&key).await? {
             None => self.table.get(&key).await?,
             found => found,

@@ -3,7 +3,7 @@
 use aws_sdk_dynamodb::types::KeysAndAttributes;
 
 use super::error::{StorageError, classify};
-use super::item::Item;
+use super::item::{Item, s};
 use super::keys::Key;
 use super::purge::PAUSES;
 use super::table::Table;
@@ -49,5 +49,30 @@ impl Table {
             };
             tokio::time::sleep(*pause).await;
         }
+    }
+}
+
+/// Takes the item with this key out of those that were found.
+pub(super) fn take(found: &mut Vec<Item>, key: &Key) -> Option<Item> {
+    let (pk, sk) = (s(&key.pk), s(&key.sk));
+    let is_it = |item: &Item| item.get("pk") == Some(&pk) && item.get("sk") == Some(&sk);
+    let place = found.iter().position(is_it)?;
+    Some(found.swap_remove(place))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_is_taken_by_both_parts_of_its_key_and_once() {
+        let keys = [("inst#1", "meta"), ("hook#1", "hook"), ("hook#1", "places")];
+        let items = keys.map(|(pk, sk)| Key::new(pk, sk).attributes());
+        let mut found = Vec::from(items);
+        let places = Key::new("hook#1", "places");
+        assert_eq!(take(&mut found, &places), Some(places.attributes()));
+        assert_eq!(take(&mut found, &places), None);
+        assert_eq!(take(&mut found, &Key::new("hook#1", "meta")), None);
+        assert_eq!(found.len(), 2);
     }
 }

@@ -1,17 +1,19 @@
 //! A program with an API key: integration routes.
 
 use std::marker::PhantomData;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use serde_json::json;
 use shared::auth::api_key::{Grant, Unusable};
-use shared::domain::account::Subscription;
 use shared::domain::audit::{Action, Actor, Outcome};
-use shared::storage::api_keys::ApiKeys;
+use shared::storage::api_keys::{Admission, ApiKeys};
 use shared::storage::rates::{Limit, Scope};
 
 use super::bearer::{Bearer, bearer};
+use super::holder::{KeyHolder, Moment};
 use super::permission::Permission;
 use super::require_active;
 use crate::http::audit::{Record, Trail};
@@ -24,11 +26,16 @@ use crate::state::Base;
 /// A valid API key with the scope `P`, of an active subscription.
 #[derive(Debug, Clone)]
 pub struct KeyCaller<P> {
-    /// What the key grants.
-    pub grant: Grant,
-    /// The subscription of the key's instance: the tenant of all that the request does.
-    pub subscription: Subscription,
+    holder: KeyHolder,
     permission: PhantomData<P>,
+}
+
+impl<P> Deref for KeyCaller<P> {
+    type Target = KeyHolder;
+
+    fn deref(&self) -> &KeyHolder {
+        &self.holder
+    }
 }
 
 impl<S: Send + Sync, P: Permission> FromRequestParts<S> for KeyCaller<P>
@@ -48,8 +55,12 @@ where
                 ));
             }
         };
-        let grant = api_keys
-            .grant(&secret)
+        let read_at = state.clock.now();
+        let Admission {
+            grant,
+            subscription,
+            instance,
+        } = Box::pin(api_keys.admission(&secret, P::WITH_INSTANCE))
             .await?
             .ok_or_else(|| unauthenticated("There is no such API key"))?;
         RequestContext::note_caller(grant.subscription, Actor::Key(grant.key));
@@ -70,10 +81,14 @@ where
         }
         let now = state.clock.now();
         let limit = Limit::per_hour(grant.rate_limit);
-        let (rate, subscription) = tokio::try_join!(
-            state.rates.count(Scope::Key(grant.key), limit, now),
-            state.accounts.get_recent_subscription(grant.subscription),
-        )?;
+        let counting = state.rates.count(Scope::Key(grant.key), limit, now);
+        let reading = async {
+            match subscription {
+                Some(subscription) => Ok(Some(subscription)),
+                None => state.accounts.get_recent_subscription(grant.subscription).await,
+            }
+        };
+        let (rate, subscription) = tokio::try_join!(counting, reading)?;
         rate_limit::admit(&parts.extensions, rate, now)?;
         if rate.is_first
             && let Err(error) = api_keys.used(&grant, rate.began_at).await
@@ -89,9 +104,18 @@ where
             return Err(ApiError::new(Code::InsufficientScope, message)
                 .with_details(json!({"requiredScope": P::SCOPE})));
         }
+        let instance = instance.map(|instance| {
+            Arc::new(Moment {
+                read: *instance,
+                at: read_at,
+            })
+        });
         Ok(Self {
-            grant,
-            subscription,
+            holder: KeyHolder {
+                grant,
+                subscription,
+                instance,
+            },
             permission: PhantomData,
         })
     }

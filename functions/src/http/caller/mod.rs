@@ -3,12 +3,14 @@
 mod administrator;
 mod bearer;
 mod denied;
+mod holder;
 mod key;
 mod owner;
 pub mod permission;
 mod user;
 
 pub use administrator::Administrator;
+pub use holder::KeyHolder;
 pub use key::KeyCaller;
 pub use owner::Owner;
 pub use permission::Permission;

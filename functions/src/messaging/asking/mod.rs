@@ -19,8 +19,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
-use shared::auth::api_key::Grant;
-use shared::domain::account::Subscription;
 use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::job::Query;
 use shared::domain::payload;
@@ -36,6 +34,7 @@ use tokio::time::{Instant, timeout_at};
 use self::once::Once;
 use self::refused::{Failed, not_connected, refused, too_late};
 pub use self::socket::{OnceSocket, Socket};
+use crate::http::caller::KeyHolder;
 use crate::http::{ApiError, Replayable, Reply, log};
 use crate::messaging::MessagingState;
 
@@ -85,12 +84,11 @@ impl<A> Told<A> {
     }
 }
 
-/// Asks the instance that `grant` is for. `ask` is why nothing can be asked, where something is wrong with the request: then it
-/// has the answer of an earlier request that said the same, if there is any.
+/// Asks the caller's instance. `ask` is why nothing can be asked, where something is wrong with the request: then it has the
+/// answer of an earlier request that said the same, if there is any.
 async fn ask<A: Asks>(
     state: &MessagingState,
-    grant: &Grant,
-    subscription: &Subscription,
+    caller: &KeyHolder,
     ask: Result<A, ApiError>,
     once: Option<&Once>,
 ) -> Result<Told<A::Answer>, ApiError> {
@@ -100,10 +98,10 @@ async fn ask<A: Asks>(
         (Ok(ask), _) => ask,
         (Err(error), None) => return Err(error),
         (Err(error), Some(once)) => {
-            let Some(first) = once.look(state, grant.instance, now).await? else {
+            let Some(first) = once.look(state, caller.grant.instance, now).await? else {
                 return Err(error);
             };
-            let instance = find_instance(state, subscription, grant).await?;
+            let instance = find_instance(state, caller, now).await?;
             let asking = Asking {
                 state,
                 instance: &instance,
@@ -117,7 +115,7 @@ async fn ask<A: Asks>(
             };
         }
     };
-    let instance = find_instance(state, subscription, grant).await?;
+    let instance = find_instance(state, caller, now).await?;
     let question = Question {
         id: QuestionId::new(now),
         instance: instance.id,
@@ -145,17 +143,15 @@ fn told<A: TryFrom<Answer>>(answer: Answer, is_replay: bool) -> Result<Told<A>, 
 /// The instance as it was a moment ago; as it is now, where that would refuse the question.
 async fn find_instance(
     state: &MessagingState,
-    subscription: &Subscription,
-    grant: &Grant,
+    caller: &KeyHolder,
+    now: DateTime<Utc>,
 ) -> Result<Instance, ApiError> {
-    let recent = state
-        .instances
-        .get_recent(subscription.id, grant.instance)
-        .await?;
+    let recent = caller.recent_instance(&state.instances, now).await?;
     if let Some(instance) = recent.filter(is_connected) {
         return Ok(instance);
     }
-    let found = state.instances.get(subscription.id, grant.instance).await?;
+    let (subscription, instance) = (caller.subscription.id, caller.grant.instance);
+    let found = state.instances.get(subscription, instance).await?;
     found.ok_or_else(|| ApiError::not_found("instance"))
 }
 

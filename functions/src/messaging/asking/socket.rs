@@ -9,6 +9,7 @@ use shared::ids::QuestionId;
 use super::once::Once;
 use super::{Told, ask};
 use crate::endpoint::{Argument, Gate};
+use crate::http::caller::permission::WithInstance;
 use crate::http::caller::{KeyCaller, Permission};
 use crate::http::{ApiError, Code};
 use crate::messaging::MessagingState;
@@ -20,7 +21,7 @@ pub struct Socket<P> {
     /// What the function works with.
     pub state: MessagingState,
     /// Who calls.
-    pub caller: KeyCaller<P>,
+    pub caller: KeyCaller<WithInstance<P>>,
 }
 
 impl<P> Socket<P> {
@@ -35,8 +36,7 @@ impl<P> Socket<P> {
         question: Result<A, ApiError>,
         once: Option<&Once>,
     ) -> Result<Told<A::Answer>, ApiError> {
-        let (grant, subscription) = (&self.caller.grant, &self.caller.subscription);
-        Box::pin(ask(&self.state, grant, subscription, question, once)).await
+        Box::pin(ask(&self.state, &self.caller, question, once)).await
     }
 }
 
@@ -54,7 +54,7 @@ impl<P: Permission> FromRequestParts<MessagingState> for Socket<P> {
 impl<P: Permission> Argument<MessagingState> for Socket<P> {
     fn describe(operation: &mut Operation) {
         <State<MessagingState> as Argument<MessagingState>>::describe(operation);
-        <KeyCaller<P> as Argument<MessagingState>>::describe(operation);
+        <KeyCaller<WithInstance<P>> as Argument<MessagingState>>::describe(operation);
         operation.codes.extend([
             Code::NotFound,
             Code::InstanceNotConnected,
@@ -64,7 +64,7 @@ impl<P: Permission> Argument<MessagingState> for Socket<P> {
     }
 
     fn gate() -> Option<Gate<MessagingState>> {
-        <KeyCaller<P> as Argument<MessagingState>>::gate()
+        <KeyCaller<WithInstance<P>> as Argument<MessagingState>>::gate()
     }
 }
 

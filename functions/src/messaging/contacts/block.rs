@@ -64,9 +64,8 @@ async fn refuse_oneself(
     socket: &Socket<permission::ContactsWrite>,
     contact: &Recipient,
 ) -> Result<(), ApiError> {
-    let (state, caller) = (&socket.state, &socket.caller);
-    let (subscription, instance) = (caller.subscription.id, caller.grant.instance);
-    let found = state.instances.get_recent(subscription, instance).await?;
+    let (state, now) = (&socket.state, socket.state.clock.now());
+    let found = socket.caller.recent_instance(&state.instances, now).await?;
     let account = found.and_then(|instance| instance.account);
     if account.is_some_and(|account| account.person.is_named(contact)) {
         return Err(ApiError::field(

@@ -16,12 +16,11 @@ use serde_json::json;
 use shared::bucket::{Area, ObjectName};
 use shared::domain::content::Came;
 use shared::domain::question::{FetchMedia, MediaPlace};
-use shared::domain::upload::{FileName, MAX_UPLOAD, MimeType, URL_TERM};
+use shared::domain::upload::{About, FileName, MAX_UPLOAD, MimeType, URL_TERM};
 use shared::ids::MediaId;
 use shared::storage::media::{self, Media, Origin};
 use utoipa::ToSchema;
 
-use super::uploads;
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission;
 use crate::http::{ApiError, Code, Path, Reply, Timestamp};
@@ -78,10 +77,7 @@ pub async fn handler(
             if object.area().is_ours() || state.bucket.size(&object).await?.is_none() {
                 return Err(unknown());
             }
-            let about = uploads::find(state, instance, id)
-                .await?
-                .ok_or_else(unknown)?
-                .about;
+            let about: About = media::open(&state.sealer, instance, id, &sealed).await?;
             return link(state, id, &object, &about.mime_type, about.file_name.as_ref()).await;
         }
         Origin::Came { fetched_until } => fetched_until,

@@ -16,12 +16,12 @@ use super::accept::{self, Accepted, Outgoing, accept};
 use super::options::Options;
 use super::revoking::{self, Found, Revokes};
 use crate::endpoint::{Described, Endpoint};
-use crate::http::caller::{KeyCaller, permission};
+use crate::http::caller::{KeyCaller, KeyHolder, permission};
 use crate::http::{ApiError, Code};
 use crate::messaging::MessagingState;
 use crate::openapi::Tag;
 
-/// Who may send.
+/// Who may send, on a route that mostly needs no more than the message.
 pub type Caller = KeyCaller<permission::MessagesSend>;
 
 /// The endpoint of something that is said about a message.
@@ -47,7 +47,7 @@ pub struct Saying<'a> {
     /// What it works with.
     pub state: &'a MessagingState,
     /// Who asks.
-    pub caller: &'a Caller,
+    pub caller: &'a KeyHolder,
     /// The message, as it was read.
     pub record: &'a MessageRecord,
     /// The request's idempotency key.
@@ -59,7 +59,7 @@ pub struct Saying<'a> {
 /// The message of the caller's instance that a request is about.
 pub async fn find(
     state: &MessagingState,
-    caller: &Caller,
+    caller: &KeyHolder,
     id: MessageId,
     now: DateTime<Utc>,
 ) -> Result<MessageRecord, ApiError> {
@@ -153,7 +153,7 @@ impl Saying<'_> {
             body: [record.id.to_string().as_bytes(), b"\n", body].concat().into(),
             revokes,
         };
-        Box::pin(accept(state, &caller.grant, &caller.subscription, outgoing, now)).await
+        Box::pin(accept(state, caller, outgoing, now)).await
     }
 }
 

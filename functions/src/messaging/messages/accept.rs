@@ -2,8 +2,8 @@
 //!
 //! In order, with what each step costs:
 //!
-//! 1. The idempotency key is claimed (1 write unit), while the instance and the recipient's entry in the directory of
-//!    people are read (half a read unit each).
+//! 1. The idempotency key is claimed (1 write unit), while the recipient's entry in the directory of people is read (half a
+//!    read unit). The instance was read with the API key, except by a key's first request in a process.
 //! 2. A file is put into the bucket, unless it is small (see [`super::files`]). The content is sealed.
 //! 3. The message is counted against the month's quota (1 write unit). This comes before it is accepted, so that a
 //!    crash counts one too many and never one too few. The count is given back where too many of the instance's
@@ -47,6 +47,7 @@ use super::revoking::Revokes;
 use super::scheduling;
 use super::settle::Written;
 use super::view::AcceptedView;
+use crate::http::caller::KeyHolder;
 use crate::http::{ApiError, Code, Replayable, Reply, RequestContext, Timestamp, log};
 use crate::messaging::MessagingState;
 use crate::messaging::idempotency::{self, Claimed};
@@ -124,17 +125,19 @@ fn bytes_of(kind: Kind, body: &[u8]) -> Vec<u8> {
     [kind.as_str().as_bytes(), b"\n", body].concat()
 }
 
-/// Accepts a message of the instance that `grant` is for.
+/// Accepts a message of the caller's instance.
 pub async fn accept(
     state: &MessagingState,
-    grant: &Grant,
-    subscription: &Subscription,
+    caller: &KeyHolder,
     outgoing: Outgoing,
     now: DateTime<Utc>,
 ) -> Result<Accepted, ApiError> {
+    let KeyHolder {
+        grant, subscription, ..
+    } = caller;
     let (claimed, instance, to, ()) = tokio::try_join!(
         claim(state, grant, &outgoing, now),
-        find_instance(state, subscription, grant.instance),
+        find_instance(state, caller, now),
         async {
             match &outgoing.known {
                 Some(known) => Ok(known.clone()),
@@ -266,14 +269,15 @@ async fn count_and_queue(
 /// The instance as it was a moment ago; as it is now, where that would refuse the message.
 async fn find_instance(
     state: &MessagingState,
-    subscription: &Subscription,
-    id: InstanceId,
+    caller: &KeyHolder,
+    now: DateTime<Utc>,
 ) -> Result<Instance, ApiError> {
-    let recent = state.instances.get_recent(subscription.id, id).await?;
+    let recent = caller.recent_instance(&state.instances, now).await?;
     if let Some(instance) = recent.filter(|instance| !instance.refuses_sends()) {
         return Ok(instance);
     }
-    let found = state.instances.get(subscription.id, id).await?;
+    let (subscription, instance) = (caller.subscription.id, caller.grant.instance);
+    let found = state.instances.get(subscription, instance).await?;
     found.ok_or_else(|| ApiError::not_found("instance"))
 }
 

@@ -25,6 +25,7 @@ use super::revoking::Revokes;
 use super::scheduling;
 use super::view::AcceptedView;
 use crate::endpoint::Endpoint;
+use crate::http::caller::KeyHolder;
 use crate::http::{ApiError, Path, Replayable, Reply, log};
 use crate::messaging::MessagingState;
 use crate::messaging::idempotency::IdempotencyKey;
@@ -103,7 +104,7 @@ fn deleted(id: MessageId, revoke: Option<AcceptedView>, is_replay: bool) -> Repl
 /// Cancels a message that waits. Answers its record as it is now: sent, where that was first.
 async fn cancel(
     state: &MessagingState,
-    caller: &about::Caller,
+    caller: &KeyHolder,
     record: MessageRecord,
     now: DateTime<Utc>,
 ) -> Result<MessageRecord, ApiError> {
@@ -158,7 +159,7 @@ async fn delete_file(state: &MessagingState, record: &MessageRecord) {
 /// within a minute. One that was put off may have gone out before: its owner knows, and revokes it then.
 async fn call_in(
     state: &MessagingState,
-    caller: &about::Caller,
+    caller: &KeyHolder,
     record: &MessageRecord,
     at: DateTime<Utc>,
     was_put_off: bool,

@@ -2,25 +2,26 @@
 
 use chrono::{DateTime, Utc};
 use shared::domain::content::{Content, Said};
-use shared::ids::{InstanceId, MessageId, SubscriptionId};
+use shared::ids::MessageId;
 use shared::storage::contents;
 
 use crate::http::ApiError;
+use crate::http::caller::KeyHolder;
 use crate::messaging::MessagingState;
 
-/// What is kept of a message at `now`. Where its instance keeps contents for a shorter time by now than when it was kept, that
-/// counts. Half a read unit for each 4 KiB, and half a unit for the instance where there is any; one and a half where there is none.
+/// What is kept of a message of the caller's instance at `now`. Where the instance keeps contents for a shorter time by now than
+/// when it was kept, that counts. Half a read unit for each 4 KiB; one and a half where there is none.
 pub async fn find(
     state: &MessagingState,
-    subscription: SubscriptionId,
-    instance: InstanceId,
+    caller: &KeyHolder,
     id: MessageId,
     now: DateTime<Utc>,
 ) -> Result<Option<Said>, ApiError> {
+    let instance = caller.grant.instance;
     let Some(kept) = state.contents.get_recent(instance, id, now).await? else {
         return Ok(None);
     };
-    let owner = state.instances.get_recent(subscription, instance).await?;
+    let owner = caller.recent_instance(&state.instances, now).await?;
     if !owner.is_some_and(|owner| owner.keeps_since(kept.at, now)) {
         return Ok(None);
     }

@@ -23,14 +23,15 @@ use super::files;
 use super::members::{self, Members, object};
 use super::options::GivenOptions;
 use crate::endpoint::{Argument, Described, Endpoint, Gate};
-use crate::http::caller::{KeyCaller, permission};
+use crate::http::caller::permission::{self, WithInstance};
+use crate::http::caller::{KeyCaller, KeyHolder};
 use crate::http::{ApiError, Code, Fields, JsonBody};
 use crate::messaging::MessagingState;
 use crate::messaging::idempotency::IdempotencyKey;
 use crate::openapi::{Operation, Tag};
 
 /// Who may send.
-pub type Sender = KeyCaller<permission::MessagesSend>;
+pub type Sender = KeyCaller<WithInstance<permission::MessagesSend>>;
 
 /// In the extensions of a request that is one of several messages of another request: the caller is known already, and
 /// counted.
@@ -57,7 +58,7 @@ pub struct Asked<'a> {
     /// What it works with.
     pub state: &'a MessagingState,
     /// Who asks.
-    pub caller: &'a Sender,
+    pub caller: &'a KeyHolder,
     /// When it was asked.
     pub now: DateTime<Utc>,
 }
@@ -172,7 +173,7 @@ impl<Own> Sending<Own> {
             body: bytes,
             revokes: None,
         };
-        Box::pin(accept(&state, &caller.grant, &caller.subscription, outgoing, now)).await
+        Box::pin(accept(&state, &caller, outgoing, now)).await
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod cast;
 mod intake;
+mod met;
 mod refusals;
 mod table;
 

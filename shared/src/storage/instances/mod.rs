@@ -132,16 +132,8 @@ impl Instances {
         subscription: SubscriptionId,
         id: InstanceId,
     ) -> Result<Option<Instance>, StorageError> {
-        let Some(item) = self.table.get_recent(&keys::instance(id)).await? else {
-            return Ok(None);
-        };
-        // A tombstone has no id.
-        if !item.contains_key("id") {
-            return Ok(None);
-        }
-        let found = stored::from_item(&item)?;
-        let is_there = found.desired.wanted != Wanted::Deleted && found.subscription == subscription;
-        Ok(is_there.then_some(found))
+        let found = self.table.get_recent(&keys::instance(id)).await?;
+        of_subscription(subscription, found.as_ref())
     }
 
     /// An instance of this subscription by its name.
@@ -370,6 +362,19 @@ impl Instances {
             .collect()
             .await
     }
+}
+
+/// The instance that was found, unless it is deleted or another subscription's.
+pub(in crate::storage) fn of_subscription(
+    subscription: SubscriptionId,
+    found: Option<&Item>,
+) -> Result<Option<Instance>, StorageError> {
+    // A tombstone has no id.
+    let found = found.filter(|item| item.contains_key("id"));
+    let instance = found.map(stored::from_item).transpose()?;
+    Ok(instance.filter(|instance| {
+        instance.desired.wanted != Wanted::Deleted && instance.subscription == subscription
+    }))
 }
 
 /// The instances that a subscription's references lead to.

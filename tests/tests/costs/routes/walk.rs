@@ -117,6 +117,8 @@ impl Walk<'_> {
 
         let all = json!({"scopes": ["webhook:read", "webhook:write"]});
         let keeper = user.key_with(&instance.to_string(), all).await;
+        // The process is to have met the key.
+        keeper.get("/api/webhook").await;
         self.webhook(user, Some(instance), instance).await;
         self.webhook(&keeper, None, instance).await;
         let instance = instance.to_string();

@@ -51,16 +51,10 @@ async fn find(asked: &Asked<'_>, request: Request, fields: &mut Fields) -> Resul
     let Some(id) = fields.parse::<MessageId>("messageId", &request.message_id) else {
         return Ok(None);
     };
-    let (state, grant) = (asked.state, &asked.caller.grant);
+    let (state, instance) = (asked.state, asked.caller.grant.instance);
     let (record, kept) = tokio::try_join!(
-        async { Ok(state.messages.get(grant.instance, id).await?) },
-        Box::pin(kept::find(
-            state,
-            asked.caller.subscription.id,
-            grant.instance,
-            id,
-            asked.now
-        )),
+        async { Ok(state.messages.get(instance, id).await?) },
+        Box::pin(kept::find(state, asked.caller, id, asked.now)),
     )?;
     if let Some(fault) = refuse(record.as_ref(), kept.as_ref()) {
         fields.fault("messageId", fault);

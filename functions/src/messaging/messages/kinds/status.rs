@@ -87,15 +87,7 @@ pub async fn handler(asked: Unaddressed<WithFile<Request>, OrLater>) -> Result<A
         body: asked.bytes,
         revokes: None,
     };
-    let (state, caller) = (&asked.state, &asked.caller);
-    Box::pin(accept(
-        state,
-        &caller.grant,
-        &caller.subscription,
-        outgoing,
-        asked.now,
-    ))
-    .await
+    Box::pin(accept(&asked.state, &asked.caller, outgoing, asked.now)).await
 }
 
 impl Request {

@@ -10,9 +10,9 @@ use shared::ids::MessageId;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 
+use crate::http::caller::KeyHolder;
 use crate::http::{ApiError, Fields};
 use crate::messaging::MessagingState;
-use crate::messaging::messages::sending::Sender;
 use crate::messaging::messages::{about, kept, legible};
 
 /// A message to answer, as a request names it.
@@ -62,16 +62,16 @@ impl Reply {
     pub async fn find(
         &self,
         state: &MessagingState,
-        caller: &Sender,
+        caller: &KeyHolder,
         to: &Recipient,
         now: DateTime<Utc>,
         fields: &mut Fields,
     ) -> Result<Option<Quoted>, ApiError> {
-        let (instance, subscription) = (caller.grant.instance, caller.subscription.id);
+        let instance = caller.grant.instance;
         let kept = async {
             match &self.text {
                 Some(_) => Ok(None),
-                None => Box::pin(kept::find(state, subscription, instance, self.id, now)).await,
+                None => Box::pin(kept::find(state, caller, self.id, now)).await,
             }
         };
         let (record, to, kept) = tokio::try_join!(

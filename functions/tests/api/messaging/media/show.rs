@@ -170,7 +170,7 @@ async fn anothers_file_and_no_file_do_not_exist() {
 
 #[tokio::test]
 async fn an_upload_is_handed_out_once_it_is_there() {
-    let world = World::new().await;
+    let world = World::faulty(1).await;
     let (_, instance, key) = world.ready().await;
     let made = key.post("/api/media", photo()).await.data(201);
     let text = made["id"].as_str().expect("a text");
@@ -178,7 +178,9 @@ async fn an_upload_is_handed_out_once_it_is_there() {
     assert_eq!(key.get(&path).await.code(), "404 NOT_FOUND");
     let id: MediaId = text.parse().expect("an id");
     put(&world, &ObjectName::new(Area::Upload, instance, id)).await;
+    let singles = world.faults.as_ref().expect("a faulty table").watch("GetItem");
     let data = key.get(&path).await.data(303);
+    assert_eq!(singles.hits(), 1, "what is known of it is read once");
     let url = data["url"].as_str().expect("a URL");
     assert!(
         url.contains("type=image%2Fjpeg") && url.contains("name=photo.jpg"),
