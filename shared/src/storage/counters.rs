@@ -4,6 +4,7 @@
 
 mod days;
 mod doubt;
+mod months;
 mod quota;
 mod scheduled;
 mod sums;
@@ -16,6 +17,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
 use self::days::{Count, Days};
+use self::months::Months;
 use super::error::{StorageError, classify};
 use super::gather::Gathering;
 use super::item::{Item, Reader, s};
@@ -95,6 +97,7 @@ impl Counts {
 pub struct Counters {
     table: Table,
     days: Arc<Gathering<Days>>,
+    months: Arc<Gathering<Months>>,
 }
 
 impl Counters {
@@ -102,6 +105,7 @@ impl Counters {
     pub fn new(table: Table) -> Self {
         Self {
             days: Gathering::new(Days(table.clone())),
+            months: Gathering::new(Months(table.clone())),
             table,
         }
     }

@@ -4,7 +4,7 @@ use std::ops::Deref;
 use std::pin::Pin;
 
 use futures::poll;
-use shared::ids::InstanceId;
+use shared::ids::{InstanceId, SubscriptionId};
 use shared::storage::counters::Counters;
 use testbed::relay::{Held, On, Relay};
 use testbed::table::patient;
@@ -17,6 +17,7 @@ pub struct World {
     pub counters: Counters,
     /// The same counters past the relay, as another process has them.
     pub elsewhere: Counters,
+    pub subscription: SubscriptionId,
     pub instance: InstanceId,
     pub other: InstanceId,
 }
@@ -38,6 +39,7 @@ impl World {
             elsewhere: Counters::new(base.table.clone()),
             relay,
             base,
+            subscription: SubscriptionId::from_bytes([1; 16]),
             instance: InstanceId::from_bytes([2; 16]),
             other: InstanceId::from_bytes([3; 16]),
         }
