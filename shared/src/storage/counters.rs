@@ -1,21 +1,27 @@
 //! Counters: a subscription's messages of a month, for its quota, and an instance's of a
-//! day, for its statistics. Each is one atomic update.
+//! day, for its statistics. Each is one atomic update. Counts of one item that come while an
+//! update of it is under way share the next one.
 
+mod days;
 mod doubt;
+mod months;
 mod quota;
 mod scheduled;
 mod sums;
 mod uploads;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 
+use self::days::{Count, Days};
+use self::months::Months;
 use super::error::{StorageError, classify};
-use super::item::{Item, Reader, n, s, seconds};
+use super::gather::Gathering;
+use super::item::{Item, Reader, s};
 use super::keys;
-use super::once::update_once;
 use super::table::Table;
 use crate::domain::OrUnknown as _;
 use crate::domain::counting::Counter;
@@ -86,50 +92,41 @@ impl Counts {
     }
 }
 
-/// The counters of the table.
+/// The counters of the table. Its clones share updates.
 #[derive(Debug, Clone)]
 pub struct Counters {
     table: Table,
+    days: Arc<Gathering<Days>>,
+    months: Arc<Gathering<Months>>,
 }
 
 impl Counters {
     /// The counters of this table.
     pub fn new(table: Table) -> Self {
-        Self { table }
+        Self {
+            days: Gathering::new(Days(table.clone())),
+            months: Gathering::new(Months(table.clone())),
+            table,
+        }
     }
 
-    /// Counts one more of each of `counters` on the day of `at` (UTC). One write unit.
+    /// Counts one more of each of `counters` on the day of `at` (UTC). One write unit, which it shares with other
+    /// counts of that day that wait at the same time. Where their update fails it fails for all of them. A count whose
+    /// caller goes away is made all the same.
     pub async fn count(
         &self,
         instance: InstanceId,
         counters: &[Counter],
         at: DateTime<Utc>,
     ) -> Result<(), StorageError> {
-        let mut names = Vec::new();
-        for counter in counters {
-            names.push(counter.attribute().to_owned());
-            if let Counter::Sent(kind) = counter {
-                names.push(kind_attribute(*kind));
-            }
-        }
-        if names.is_empty() {
+        if counters.is_empty() {
             return Ok(());
         }
-        let mut request = self
-            .table
-            .update(&keys::day(instance, at))
-            .expression_attribute_values(":one", n(1))
-            .expression_attribute_values(":exp", seconds(at + DAY_TERM));
-        let mut additions = Vec::new();
-        for (index, name) in names.into_iter().enumerate() {
-            additions.push(format!("#n{index} :one"));
-            request = request.expression_attribute_names(format!("#n{index}"), name);
-        }
-        let expression = format!("ADD {} SET exp = :exp", additions.join(", "));
-        update_once(request.update_expression(expression))
-            .await
-            .map_err(classify)?;
-        Ok(())
+        let count = Count {
+            counters: counters.to_vec(),
+            at,
+        };
+        self.days.ask(keys::day(instance, at), count).await
     }
 
     /// The counters of each day from `from` to `to`, both included, that has any; oldest

@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 
 use crate::nature::Nature;
+use crate::telemetry::chain;
 
 /// A failed call to the store. A condition that did not hold is no error: functions that write under a condition
 /// answer an outcome of their own.
@@ -56,6 +57,26 @@ impl StorageError {
             Self::Conflict(_) | Self::Throttled(_) | Self::Unavailable(_) => Nature::Transient,
             Self::Fenced | Self::Refused(_) | Self::TooLarge(_) | Self::Corrupt { .. } => Nature::Permanent,
             Self::Unknown(_) => Nature::Unknown,
+        }
+    }
+
+    /// The same failure for another caller, whose request was in the same call. Its cause is the text of the causes of
+    /// this one.
+    pub(super) fn again(&self) -> Self {
+        let told = |cause: &BoxError| BoxError::from(chain(&**cause));
+        match self {
+            Self::Conflict(cause) => Self::Conflict(told(cause)),
+            Self::Fenced => Self::Fenced,
+            Self::Throttled(cause) => Self::Throttled(told(cause)),
+            Self::Unavailable(cause) => Self::Unavailable(told(cause)),
+            Self::Refused(cause) => Self::Refused(told(cause)),
+            Self::TooLarge(cause) => Self::TooLarge(told(cause)),
+            Self::Unknown(cause) => Self::Unknown(told(cause)),
+            Self::Corrupt { entity, key, field } => Self::Corrupt {
+                entity: *entity,
+                key: key.clone(),
+                field: *field,
+            },
         }
     }
 }
@@ -217,6 +238,30 @@ mod tests {
         let port = listener.local_addr().expect("bound").port();
         assert!(!unanswered(Some(listener), port).await);
         assert!(unanswered(None, port).await);
+    }
+
+    #[test]
+    fn a_failure_told_to_another_is_of_the_same_kind_and_names_its_cause() {
+        for code in [
+            "ConditionalCheckFailedException",
+            "ThrottlingException",
+            "InternalServerError",
+            "ValidationException",
+            "CodeOfNextYear",
+        ] {
+            let (error, again) = (sorted(code), sorted(code).again());
+            assert_eq!(std::mem::discriminant(&again), std::mem::discriminant(&error));
+            assert_eq!(chain(&again), chain(&error), "{code}");
+        }
+        let too_large = StorageError::TooLarge("of its size".into());
+        assert!(matches!(too_large.again(), StorageError::TooLarge(_)));
+        assert!(matches!(StorageError::Fenced.again(), StorageError::Fenced));
+        let corrupt = StorageError::Corrupt {
+            entity: "month",
+            key: "ctr#1/month#1".to_owned(),
+            field: "messages",
+        };
+        assert_eq!(corrupt.again().to_string(), corrupt.to_string());
     }
 
     #[test]

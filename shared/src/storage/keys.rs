@@ -63,7 +63,7 @@ use crate::ids::{
 };
 
 /// An item's place: partition and sort key.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// The partition key.
     pub pk: String,

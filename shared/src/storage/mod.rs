@@ -14,6 +14,7 @@ pub mod counters;
 mod definition;
 pub mod deliveries;
 mod error;
+mod gather;
 pub mod group_receipts;
 pub mod idempotency;
 pub mod instances;

@@ -2,7 +2,7 @@
 //!
 //! The SDK's own retries cannot tell a lost answer from a lost request, so these requests have none. They are
 //! repeated here, and only where they certainly were not executed. A request whose outcome nobody knows is an error,
-//! and has counted one too many at most.
+//! and has counted one too many at most for each caller that it is from.
 
 use aws_sdk_dynamodb::config::Builder;
 use aws_sdk_dynamodb::config::retry::RetryConfig;

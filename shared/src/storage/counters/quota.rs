@@ -4,18 +4,18 @@
 //! Both are in one item and one update. The name of an instance's attribute has nine characters, so the item of a
 //! subscription with 40 instances is below 1 KiB and an update is one write unit.
 
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Datelike, Months, NaiveTime, Utc};
 
-use super::{Counters, Counts, DAY_TERM};
+use super::months::Allowance;
+use super::{Counters, Counts};
 use crate::ids::{InstanceId, SubscriptionId};
-use crate::storage::error::{StorageError, classify};
-use crate::storage::item::{Reader, n, seconds};
+use crate::storage::error::StorageError;
+use crate::storage::item::{Reader, n};
 use crate::storage::keys;
 use crate::storage::once::update_once;
-use crate::storage::outcome::{condition_failed, held};
+use crate::storage::outcome::held;
 
 /// What came of counting a message against a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,8 @@ pub enum Quota {
 impl Counters {
     /// Counts one more message of this month (UTC) where the subscription has fewer than `limit`. It is called before
     /// the message is accepted: a crash in between, or a lost answer, counts one too many and never one too few. One
-    /// write unit.
+    /// write unit, which it shares with other messages of the month that wait to be counted at the same time. The first
+    /// of them to come are the first to be counted. Where their update fails it fails for all of them.
     pub async fn count_against_quota(
         &self,
         subscription: SubscriptionId,
@@ -43,32 +44,24 @@ impl Counters {
         limit: u32,
         now: DateTime<Utc>,
     ) -> Result<Quota, StorageError> {
-        let renews_at = next_month(now);
-        let attribute = attribute(instance);
-        let request = self
-            .table
-            .update(&keys::month(subscription, now))
-            .update_expression("ADD messages :one, #instance :one SET exp = :exp")
-            .condition_expression("attribute_not_exists(messages) OR messages < :limit")
-            .expression_attribute_names("#instance", &attribute)
-            .expression_attribute_values(":one", n(1))
-            .expression_attribute_values(":limit", n(limit))
-            .expression_attribute_values(":exp", seconds(renews_at + DAY_TERM))
-            .return_values(ReturnValue::UpdatedNew);
-        match update_once(request).await {
-            Ok(updated) => {
-                let item = updated.attributes.unwrap_or_default();
-                let of_instance = match item.get(&attribute) {
-                    Some(AttributeValue::N(value)) => value.parse().ok(),
-                    _ => None,
-                };
-                let of_instance = of_instance
-                    .ok_or_else(|| Reader::new("month", &item).corrupt("an instance's messages"))?;
-                Ok(Quota::Counted { of_instance })
-            }
-            Err(error) if condition_failed(&error) => Ok(Quota::Exceeded { renews_at }),
-            Err(error) => Err(classify(error)),
-        }
+        self.count_in_month(subscription, Some(instance), limit, now)
+            .await
+    }
+
+    /// Counts one more message of this month, and among those of `instance` if it waits to be sent.
+    pub(super) async fn count_in_month(
+        &self,
+        subscription: SubscriptionId,
+        instance: Option<InstanceId>,
+        limit: u32,
+        now: DateTime<Utc>,
+    ) -> Result<Quota, StorageError> {
+        let allowance = Allowance {
+            month: keys::month(subscription, now),
+            limit,
+            renews_at: next_month(now),
+        };
+        self.months.ask(allowance, instance).await
     }
 
     /// Takes back what [`Counters::count_against_quota`] counted at `counted_at`, for a message that was not
@@ -166,6 +159,8 @@ pub(super) fn next_month(now: DateTime<Utc>) -> DateTime<Utc> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_dynamodb::types::AttributeValue;
+
     use super::*;
 
     #[test]

@@ -4,7 +4,6 @@
 //! A day's number only grows, but for messages that were not accepted after all. So nothing has to be counted when a
 //! message is sent or taken back, and what a crash counts too much is gone with its day.
 
-use aws_sdk_dynamodb::types::ReturnValue;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::Counters;
@@ -14,7 +13,7 @@ use crate::storage::error::{StorageError, classify};
 use crate::storage::item::{n, seconds};
 use crate::storage::keys::{self, Key};
 use crate::storage::once::update_once;
-use crate::storage::outcome::{condition_failed, held};
+use crate::storage::outcome::held;
 
 /// How long after its day a day's number is kept.
 const KEPT: TimeDelta = TimeDelta::days(2);
@@ -56,21 +55,7 @@ impl Counters {
         limit: u32,
         now: DateTime<Utc>,
     ) -> Result<Quota, StorageError> {
-        let renews_at = next_month(now);
-        let request = self
-            .table
-            .update(&keys::month(subscription, now))
-            .update_expression("ADD messages :one SET exp = :exp")
-            .condition_expression("attribute_not_exists(messages) OR messages < :limit")
-            .expression_attribute_values(":one", n(1))
-            .expression_attribute_values(":limit", n(limit))
-            .expression_attribute_values(":exp", seconds(renews_at + super::DAY_TERM))
-            .return_values(ReturnValue::None);
-        match update_once(request).await {
-            Ok(_) => Ok(Quota::Counted { of_instance: 0 }),
-            Err(error) if condition_failed(&error) => Ok(Quota::Exceeded { renews_at }),
-            Err(error) => Err(classify(error)),
-        }
+        self.count_in_month(subscription, None, limit, now).await
     }
 
     /// Takes back what [`Counters::count_later_against_quota`] counted at `counted_at`. One write unit.
