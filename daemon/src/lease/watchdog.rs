@@ -143,6 +143,7 @@ mod tests {
     use shared::domain::shard::Shard;
     use shared::session_state::Fence;
     use shared::storage::leases::Load;
+    use tokio::runtime::Handle;
     use tokio::task::JoinHandle;
 
     use super::*;
@@ -181,6 +182,10 @@ mod tests {
     impl Holder for Idle {
         fn serve(&self, _hold: Hold) -> JoinHandle<()> {
             tokio::spawn(async {})
+        }
+
+        fn runtime(&self) -> Handle {
+            Handle::current()
         }
 
         fn round_trips_since(&self) -> Option<DateTime<Utc>> {
