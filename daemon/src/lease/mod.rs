@@ -14,6 +14,7 @@ mod keeper;
 mod ledger;
 #[cfg(test)]
 mod model;
+mod progress;
 mod share;
 mod thread;
 mod vigil;
@@ -50,7 +51,7 @@ pub trait Holder: Send + Sync + 'static {
     /// that goes on any more.
     fn serve(&self, hold: Hold) -> tokio::task::JoinHandle<()>;
 
-    /// The runtime that serves the shards.
+    /// The runtime that serves the shards. A daemon whose runtime runs nothing for too long beats no more.
     fn runtime(&self) -> Handle;
 
     /// A lower bound of the last round trips of everything shown as connected.
