@@ -1,5 +1,6 @@
 //! The daemon as a whole: what it is made of, and its life from start to an orderly end.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use shared::storage::messages::Messages;
 use shared::storage::schedule::Schedule;
 use shared::storage::setup::{self, Mismatch};
 use shared::storage::{StorageError, Table};
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
@@ -26,7 +28,7 @@ use crate::announce::Announcer;
 use crate::deps::{Deps, RoundTrips};
 use crate::files::{self, Files};
 use crate::instance::starts::Starts;
-use crate::lease::{HeldShards, Keeper};
+use crate::lease::{HeldShards, Keeper, LeaseThread};
 use crate::meter::Meter;
 use crate::people::Directory;
 use crate::preview::Previews;
@@ -46,6 +48,9 @@ pub struct Parts {
     pub table: Table,
     /// The same table through a client for beats alone, which wait behind nothing else.
     pub beats: Table,
+    /// The same table through a client for leases alone. It is used on the leases' thread, as `beats` is. A connection is
+    /// driven by the runtime on which it was made, so a client that is used elsewhere too may wait for a busy runtime.
+    pub leases: Table,
     /// The queues.
     pub queue: Arc<dyn Queue>,
     /// Their names.
@@ -90,6 +95,9 @@ pub enum StartError {
     /// The HTTP client for what messages name by URLs cannot be made.
     #[error("the HTTP client for what messages name by URLs cannot be made")]
     Files(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The system gives no thread for the leases.
+    #[error("the system gives no thread for the leases")]
+    Thread(#[source] io::Error),
     /// The URL of Redis cannot be used.
     #[error("WAXWING_REDIS_URL cannot be used")]
     Redis(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -98,12 +106,14 @@ pub enum StartError {
 /// A daemon that is ready to run.
 pub struct App {
     keeper: Keeper<Shards>,
+    thread: LeaseThread,
     tasks: TaskTracker,
     health: Arc<Health>,
 }
 
 impl App {
-    /// Checks the configuration against build and table, and makes a daemon.
+    /// Checks the configuration against build and table, and makes a daemon. It serves its shards on the runtime on which
+    /// this is called.
     pub async fn start(parts: Parts, network: Option<Network>) -> Result<Self, StartError> {
         if let Some(network) = network.filter(|network| *network != NETWORK) {
             return Err(StartError::WrongNetwork(network));
@@ -169,13 +179,13 @@ impl App {
             .map_err(|error| StartError::Redis(error.into()))?;
         let (queue, names) = (deps.queue.clone(), deps.names.clone());
         let keeper = Keeper::new(
-            Leases::new(parts.table.clone(), NETWORK),
+            Leases::new(parts.leases, NETWORK),
             Leases::new(parts.beats, NETWORK),
             daemon.clone(),
             parts.shards,
             parts.lease,
             parts.clock.clone(),
-            Shards::new(deps),
+            Shards::new(deps, Handle::current()),
         );
         let health = Health::new(health::Parts {
             leases: Leases::new(parts.table.clone(), NETWORK),
@@ -189,6 +199,7 @@ impl App {
         });
         Ok(Self {
             keeper,
+            thread: LeaseThread::start().await.map_err(StartError::Thread)?,
             tasks,
             health: Arc::new(health),
         })
@@ -219,7 +230,7 @@ impl App {
         let stop = stop.child_token();
         let handed_over = CancellationToken::new();
         let keeping = async {
-            self.keeper.run(stop.clone()).await;
+            self.thread.run(Box::pin(self.keeper.run(stop.clone()))).await;
             // Whatever has ended it, the feed ends with it.
             stop.cancel();
             handed_over.cancel();

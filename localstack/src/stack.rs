@@ -171,6 +171,7 @@ impl Stack {
             bucket: bucket(&daemon_sealer)?,
             table: table.clone(),
             beats: Table::new(&aws, table.name()),
+            leases: Table::new(&aws, table.name()),
             queue: reached.clone(),
             names: queue_names.clone(),
             sealer: daemon_sealer,

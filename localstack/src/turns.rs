@@ -1,8 +1,8 @@
 //! Lets requests wait for one another.
 //!
-//! On AWS a function works on one request at a time, and other machines hold the sockets. Here requests share their processors with the
-//! daemon, which loses its shards when it is too late to say that it lives. So only so many requests are worked on at once. Of
-//! one caller there are fewer still: whoever sends a thousand at once waits for himself, and others hardly for him.
+//! On AWS a function works on one request at a time, and other machines hold the sockets. Here requests share their processors
+//! with the daemon, whose sockets wait meanwhile and are lost where that takes long. So only so many requests are worked on at
+//! once. Of one caller there are fewer still: whoever sends a thousand at once waits for himself, and others hardly for him.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};

@@ -80,8 +80,9 @@ impl Inside {
         let daemons = bucket(&sealer);
         let parts = Parts {
             bucket: daemons.clone(),
-            table: daemon.clone(),
-            beats: daemon,
+            beats: daemon.apart(),
+            leases: daemon.apart(),
+            table: daemon,
             queue: queue.clone(),
             names,
             sealer,

@@ -18,6 +18,7 @@ use tracing::{error, info, warn};
 
 use super::ending::{Ending, LONGEST_END, Verdict};
 use super::ledger::{Ledger, Look, Serving};
+use super::progress::{LONGEST_STANDSTILL, Progress};
 use super::share::Plan;
 use super::vigil::Vigil;
 use super::watchdog::{BEAT_INTERVAL, Watchdog};
@@ -55,6 +56,8 @@ pub struct Keeper<H> {
     holding: HeldShards,
     /// How long a shard whose lease is lost may take to end.
     longest_end: Duration,
+    /// For how long nothing may run where shards are served.
+    longest_standstill: Duration,
 }
 
 impl<H: Holder> Keeper<H> {
@@ -85,6 +88,7 @@ impl<H: Holder> Keeper<H> {
             unreadable: BTreeSet::new(),
             holding: HeldShards::default(),
             longest_end: LONGEST_END,
+            longest_standstill: LONGEST_STANDSTILL,
         }
     }
 
@@ -92,6 +96,13 @@ impl<H: Holder> Keeper<H> {
     #[must_use]
     pub fn giving_up_after(mut self, longest_end: Duration) -> Self {
         self.longest_end = longest_end;
+        self
+    }
+
+    /// The same keeper, which beats no more after `standstill` in which nothing ran on [`Holder::runtime`].
+    #[must_use]
+    pub fn silent_after(mut self, standstill: Duration) -> Self {
+        self.longest_standstill = standstill;
         self
     }
 
@@ -159,6 +170,7 @@ impl<H: Holder> Keeper<H> {
             started_at: self.started_at,
             holder: self.holder.clone(),
             vigil: self.vigil.clone(),
+            progress: Progress::of(self.holder.runtime(), self.longest_standstill),
         };
         AbortOnDropHandle::new(tokio::spawn(watchdog.run(stop.clone())))
     }

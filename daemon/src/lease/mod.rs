@@ -5,7 +5,8 @@
 //! own duration on *our* monotonic clock. It counts itself as dead before anyone else can.
 //!
 //! Two tasks do it. The watchdog beats, and revokes every fence in time where it cannot. The keeper looks at the
-//! table, takes and releases; however slow that is, it delays no beat.
+//! table, takes and releases; however slow that is, it delays no beat. Both run on a thread of their own
+//! ([`LeaseThread`]), so that nothing that serves a shard delays them either.
 
 mod ending;
 mod giving;
@@ -13,7 +14,9 @@ mod keeper;
 mod ledger;
 #[cfg(test)]
 mod model;
+mod progress;
 mod share;
+mod thread;
 mod vigil;
 mod watch;
 mod watchdog;
@@ -24,9 +27,11 @@ use chrono::{DateTime, Utc};
 use shared::domain::shard::Shard;
 use shared::session_state::Fence;
 use shared::storage::leases::Load;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub use self::keeper::Keeper;
+pub use self::thread::LeaseThread;
 
 /// A lease while this process has it: what whoever serves the shard listens to.
 #[derive(Debug, Clone)]
@@ -42,8 +47,12 @@ pub struct Hold {
 
 /// Runs whatever a shard needs while it is held.
 pub trait Holder: Send + Sync + 'static {
-    /// Begins to serve a shard. The task ends when nothing of that goes on any more.
+    /// Begins to serve a shard, on [`Holder::runtime`] whatever runtime this is called on. The task ends when nothing of
+    /// that goes on any more.
     fn serve(&self, hold: Hold) -> tokio::task::JoinHandle<()>;
+
+    /// The runtime that serves the shards. A daemon whose runtime runs nothing for too long beats no more.
+    fn runtime(&self) -> Handle;
 
     /// A lower bound of the last round trips of everything shown as connected.
     fn round_trips_since(&self) -> Option<DateTime<Utc>>;

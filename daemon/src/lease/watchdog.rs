@@ -1,7 +1,8 @@
 //! Beats, so that other daemons see that this one lives, and stops this daemon in time where beats fail.
 //!
 //! Beating and stopping are one task with a client of its own, so that nothing else delays them: no slow look at the
-//! leases, no take, no release and no flood of sessions that begin.
+//! leases, no take, no release and no flood of sessions that begin. It beats only while something runs where the shards are
+//! served: see [`Progress`].
 
 use std::future::Future;
 use std::pin::Pin;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use super::Holder;
+use super::progress::Progress;
 use super::vigil::Vigil;
 use crate::meter::resident_bytes;
 
@@ -52,6 +54,7 @@ pub(super) struct Watchdog<H> {
     pub started_at: DateTime<Utc>,
     pub holder: Arc<H>,
     pub vigil: Vigil,
+    pub progress: Progress,
 }
 
 /// Revokes every fence when the watchdog ends, in whatever way, since nothing else would.
@@ -67,7 +70,7 @@ type Beating = Pin<Box<dyn Future<Output = (Instant, Result<(), String>)> + Send
 
 impl<H: Holder> Watchdog<H> {
     /// Beats until `stop`.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         let _fail_safe = FailSafe(self.vigil.clone());
         let mut ticks = tokio::time::interval(BEAT_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -88,13 +91,17 @@ impl<H: Holder> Watchdog<H> {
                     }
                 }
                 () = stop.cancelled() => return,
-                _ = ticks.tick(), if beating.is_none() => beating = Some(self.beat()),
-                () = self.vigil.drained(), if beating.is_none() => beating = Some(self.beat()),
+                _ = ticks.tick(), if beating.is_none() => beating = self.beat(),
+                () = self.vigil.drained(), if beating.is_none() => beating = self.beat(),
             }
         }
     }
 
-    fn beat(&self) -> Beating {
+    /// A beat; `None` where this daemon must not be taken for one that serves its shards.
+    fn beat(&mut self) -> Option<Beating> {
+        if !self.progress.goes_on(Instant::now()) {
+            return None;
+        }
         let beat = Beat {
             daemon: self.daemon.clone(),
             counter: self.vigil.next_beat(),
@@ -110,14 +117,14 @@ impl<H: Holder> Watchdog<H> {
             }),
         };
         let pulse = Arc::clone(&self.pulse);
-        Box::pin(async move {
+        Some(Box::pin(async move {
             let begun = Instant::now();
             let beaten = match tokio::time::timeout(BEAT_DEADLINE, pulse.beat(&beat)).await {
                 Ok(beaten) => beaten.map_err(|error| chain(&error)),
                 Err(_) => Err("no answer in time".to_owned()),
             };
             (begun, beaten)
-        })
+        }))
     }
 }
 
@@ -138,15 +145,19 @@ async fn outcome(beating: &mut Option<Beating>) -> (Instant, Result<(), String>)
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+    use std::sync::mpsc;
+    use std::thread;
 
     use shared::clock::SteppedClock;
     use shared::domain::shard::Shard;
     use shared::session_state::Fence;
     use shared::storage::leases::Load;
+    use tokio::runtime::{Builder, Handle};
     use tokio::task::JoinHandle;
 
     use super::*;
     use crate::lease::Hold;
+    use crate::lease::progress::LONGEST_STANDSTILL;
     use crate::lease::vigil::STOP_MARGIN;
 
     /// Shorter than a beat that hangs.
@@ -183,6 +194,10 @@ mod tests {
             tokio::spawn(async {})
         }
 
+        fn runtime(&self) -> Handle {
+            Handle::current()
+        }
+
         fn round_trips_since(&self) -> Option<DateTime<Utc>> {
             None
         }
@@ -210,6 +225,10 @@ mod tests {
     }
 
     fn case(term: Duration) -> Case {
+        case_of(term, Progress::of(Handle::current(), LONGEST_STANDSTILL))
+    }
+
+    fn case_of(term: Duration, progress: Progress) -> Case {
         let (heart, holder) = (Arc::new(Heart::default()), Arc::new(Idle::default()));
         let (vigil, stop) = (Vigil::new(term + STOP_MARGIN), CancellationToken::new());
         let watchdog = Watchdog {
@@ -220,6 +239,7 @@ mod tests {
             started_at: DateTime::UNIX_EPOCH,
             holder: holder.clone(),
             vigil: vigil.clone(),
+            progress,
         };
         Case {
             heart,
@@ -255,6 +275,35 @@ mod tests {
         case.stop.cancel();
         in_time(case.running).await.expect("no panic");
         assert_eq!(case.vigil.life(Instant::now()), None, "nobody beats any more");
+    }
+
+    /// It would keep its shards from daemons that serve them.
+    #[tokio::test]
+    async fn everything_falls_while_nothing_runs_where_shards_are_served() {
+        let (let_go, held) = mpsc::channel::<()>();
+        let stop = CancellationToken::new();
+        let stops = stop.clone().drop_guard();
+        let runtime = Builder::new_current_thread().build().expect("a runtime");
+        let serving = runtime.handle().clone();
+        // It runs nothing before it is let go.
+        let driving = thread::spawn(move || {
+            if held.recv().is_ok() {
+                runtime.block_on(stop.cancelled());
+            }
+        });
+        let began = Instant::now();
+        let case = case_of(BEAT_INTERVAL + TERM, Progress::of(serving, BEAT_INTERVAL / 2));
+        in_time(case.vigil.revived()).await;
+        let fence = Fence::new(1);
+        assert!(case.guards(&fence, began));
+        in_time(fence.revoked()).await;
+        assert_eq!(case.heart.taken.load(Ordering::SeqCst), 1);
+        let_go.send(()).expect("it waits");
+        in_time(case.vigil.revived()).await;
+        case.stop.cancel();
+        in_time(case.running).await.expect("no panic");
+        drop(stops);
+        driving.join().expect("no panic");
     }
 
     #[tokio::test]

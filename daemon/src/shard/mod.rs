@@ -82,6 +82,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use shared::queue::MAX_WAIT;
 use shared::storage::leases::Load;
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
@@ -111,18 +112,23 @@ const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub struct Shards {
     deps: Arc<Deps>,
+    runtime: Handle,
 }
 
 impl Shards {
-    /// Serves shards with these.
-    pub fn new(deps: Arc<Deps>) -> Self {
-        Self { deps }
+    /// Serves shards with these, on this runtime.
+    pub fn new(deps: Arc<Deps>, runtime: Handle) -> Self {
+        Self { deps, runtime }
     }
 }
 
 impl Holder for Shards {
     fn serve(&self, hold: Hold) -> JoinHandle<()> {
-        tokio::spawn(serve(self.deps.clone(), hold))
+        self.runtime.spawn(serve(self.deps.clone(), hold))
+    }
+
+    fn runtime(&self) -> Handle {
+        self.runtime.clone()
     }
 
     fn round_trips_since(&self) -> Option<DateTime<Utc>> {

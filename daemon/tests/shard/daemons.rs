@@ -8,7 +8,7 @@ use daemon::announce::Announcer;
 use daemon::deps::{Deps, RoundTrips};
 use daemon::files::Files;
 use daemon::instance::starts::Starts;
-use daemon::lease::{HeldShards, Hold, Holder, Keeper};
+use daemon::lease::{HeldShards, Hold, Holder, Keeper, LeaseThread};
 use daemon::meter::Meter;
 use daemon::people::Directory;
 use daemon::preview::Previews;
@@ -23,6 +23,7 @@ use shared::storage::messages::Messages;
 use shared::storage::schedule::Schedule;
 use testbed::table::table;
 use testbed::wait::{in_time, until};
+use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -43,7 +44,8 @@ impl Holder for Freezable {
     fn serve(&self, hold: Hold) -> JoinHandle<()> {
         let inner = Fence::new(hold.fence.token());
         let (outer, told, frozen) = (hold.fence.clone(), inner.clone(), self.frozen.clone());
-        tokio::spawn(async move {
+        let runtime = self.runtime();
+        runtime.spawn(async move {
             tokio::select! {
                 biased;
                 () = frozen.cancelled() => {}
@@ -57,13 +59,17 @@ impl Holder for Freezable {
         });
         let serving = self.shards.serve(Hold { fence: inner, ..hold });
         let panics = Arc::clone(&self.panics);
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             tokio::select! {
                 served = serving => served.expect("no panic"),
                 // What it had begun goes on by itself.
                 () = panics.notified() => panic!("as the test wants it"),
             }
         })
+    }
+
+    fn runtime(&self) -> Handle {
+        self.shards.runtime()
     }
 
     fn round_trips_since(&self) -> Option<DateTime<Utc>> {
@@ -99,6 +105,22 @@ impl World {
         reason = "whoever starts a daemon need not know that nothing of it waits"
     )]
     pub async fn daemon_on(&self, name: &str, endpoint: &str) -> Daemon {
+        self.daemon_with(name, endpoint, Handle::current(), None)
+    }
+
+    /// Starts a daemon that serves its shards on this runtime, and keeps their leases on a thread of its own.
+    pub async fn daemon_apart(&self, name: &str, serving: Handle) -> Daemon {
+        let thread = LeaseThread::start().await.expect("a thread");
+        self.daemon_with(name, &self.database.endpoint, serving, Some(thread))
+    }
+
+    fn daemon_with(
+        &self,
+        name: &str,
+        endpoint: &str,
+        serving: Handle,
+        thread: Option<LeaseThread>,
+    ) -> Daemon {
         let table = table(endpoint);
         let (frozen, panics) = (CancellationToken::new(), Arc::new(Notify::new()));
         let (network, sessions) = Network::new();
@@ -152,26 +174,30 @@ impl World {
             table: table.clone(),
         });
         let keeper = Keeper::new(
-            Leases::new(table, NETWORK),
-            Leases::new(testbed::table::table(endpoint), NETWORK),
+            Leases::new(table.apart(), NETWORK),
+            Leases::new(table.apart(), NETWORK),
             name.to_owned(),
             self.shards,
             self.lease,
             Arc::new(self.clock.clone()),
             Freezable {
-                shards: Shards::new(deps.clone()),
+                shards: Shards::new(deps.clone(), serving),
                 frozen: frozen.clone(),
                 panics: Arc::clone(&panics),
             },
         );
         let holding = keeper.holding();
         let stop = CancellationToken::new();
+        let keeping = keeper.run(stop.clone());
         Daemon {
             deps,
             network,
             holding,
             sessions,
-            running: tokio::spawn(keeper.run(stop.clone())),
+            running: match thread {
+                Some(thread) => tokio::spawn(thread.run(keeping)),
+                None => tokio::spawn(keeping),
+            },
             stop,
             frozen,
             panics,

@@ -11,6 +11,7 @@ use shared::storage::leases::{Beat, Load};
 use shared::storage::{StorageError, keys};
 use testbed::relay::{Fate, On, Relay};
 use testbed::wait::{in_time, until};
+use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -133,6 +134,10 @@ struct Endless;
 impl Holder for Endless {
     fn serve(&self, _hold: Hold) -> JoinHandle<()> {
         tokio::spawn(std::future::pending())
+    }
+
+    fn runtime(&self) -> Handle {
+        Handle::current()
     }
 
     fn round_trips_since(&self) -> Option<DateTime<Utc>> {

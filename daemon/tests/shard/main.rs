@@ -42,6 +42,7 @@ mod recalls;
 mod receipts;
 mod scheduled;
 mod sends;
+mod standstills;
 mod statuses;
 mod stops;
 mod suspension;

@@ -66,6 +66,12 @@ impl Table {
         Self { client, name }
     }
 
+    /// The same table through a client of its own, which shares no connection with this one's.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        Self::over(Client::from_conf(self.client.config().clone()), &self.name)
+    }
+
     /// The client, for requests that name [`Table::name`] themselves.
     pub fn client(&self) -> &Client {
         &self.client

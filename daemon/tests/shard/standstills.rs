@@ -1,0 +1,129 @@
+//! What becomes of a daemon's shards while nothing runs where they are served.
+
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use daemon::lease::{Hold, Holder, Keeper};
+use shared::domain::message::State;
+use shared::domain::shard::Shard;
+use shared::storage::leases::Load;
+use testbed::wait::{in_time, until};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::world::World;
+
+/// A runtime with one worker, apart from the test's.
+struct Apart(Option<Runtime>);
+
+impl Apart {
+    fn new() -> Self {
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        Self(Some(runtime.expect("a runtime")))
+    }
+
+    fn handle(&self) -> Handle {
+        self.0.as_ref().expect("it runs").handle().clone()
+    }
+
+    /// Blocks its worker, so that it runs nothing, until the answer is dropped.
+    async fn block(&self) -> mpsc::Sender<()> {
+        let (free, blocked) = mpsc::channel();
+        let (begin, begun) = oneshot::channel();
+        self.handle().spawn(async move {
+            begin.send(()).expect("the test waits");
+            let _ = blocked.recv();
+        });
+        in_time("its worker", begun).await.expect("it runs");
+        free
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        // Tests end within a runtime, where nobody may wait for the end of another.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_busy_for_longer_than_a_lease_keeps_its_shards() {
+    let world = World::with_short_leases(1).await;
+    let apart = Apart::new();
+    let mut daemon = world.daemon_apart("a", apart.handle()).await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    // It takes over what is silent for longer than a lease.
+    let other = world.daemon("b").await;
+    let lease = world.leases.get(Shard(0)).await.expect("read");
+    let busy = apart.block().await;
+    world.until_beats("a", world.lease.as_secs() + 2).await;
+    world.until_beats("b", 2).await;
+    assert_eq!(daemon.holding.get(), [Shard(0)]);
+    drop(busy);
+
+    let message = world.accept(&instance, "15550100001", "after all that").await;
+    assert_eq!(session.sent().await.message, message);
+    session.acknowledge(message, None).await;
+    world.until_state(&instance, message, State::Sent).await;
+    assert!(!session.line.abandoned.is_cancelled(), "on the same connection");
+    assert_eq!(world.leases.get(Shard(0)).await.expect("read"), lease);
+    assert!(other.holding.get().is_empty());
+    daemon.stop().await;
+    other.until_holding(1).await;
+}
+
+/// Serves shards on a runtime until they are given up.
+struct Served(Handle);
+
+impl Holder for Served {
+    fn serve(&self, hold: Hold) -> JoinHandle<()> {
+        self.0.spawn(async move { hold.fence.revoked().await })
+    }
+
+    fn runtime(&self) -> Handle {
+        self.0.clone()
+    }
+
+    fn round_trips_since(&self) -> Option<DateTime<Utc>> {
+        None
+    }
+
+    fn load(&self) -> Load {
+        Load::default()
+    }
+}
+
+/// Its beats would keep the shards from everyone.
+#[tokio::test]
+async fn a_daemon_whose_runtime_never_comes_back_gives_up() {
+    let world = World::with_short_leases(1).await;
+    let apart = Apart::new();
+    let keeper = Keeper::new(
+        world.leases.clone(),
+        world.leases.clone(),
+        "a".to_owned(),
+        world.shards,
+        world.lease,
+        Arc::new(world.clock.clone()),
+        Served(apart.handle()),
+    )
+    .silent_after(Duration::from_secs(2))
+    .giving_up_after(Duration::from_secs(2));
+    let holding = keeper.holding();
+    let running = tokio::spawn(keeper.run(CancellationToken::new()));
+    until("the shard", async || (holding.get().len() == 1).then_some(())).await;
+    let second = world.daemon("b").await;
+    world.until_beats("b", 2).await;
+    assert!(!holding.is_stuck());
+
+    let _blocked = apart.block().await;
+    in_time("the keeper's end", running).await.expect("no panic");
+    assert!(holding.is_stuck());
+    assert!(holding.get().is_empty());
+    second.until_holding(1).await;
+}
