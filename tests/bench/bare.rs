@@ -111,7 +111,7 @@ pub async fn inbox(phone: &Phone) -> Vec<Entry> {
 }
 
 /// What came after a place, which is moved behind it.
-async fn after(phone: &Phone, last: &mut Option<String>) -> Vec<Entry> {
+pub async fn after(phone: &Phone, last: &mut Option<String>) -> Vec<Entry> {
     let mut entries = Vec::new();
     loop {
         let query = PageQuery {

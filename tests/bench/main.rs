@@ -1,26 +1,34 @@
 //! Measures a local stack: how long each route takes under load, how fast texts and images come to phones beside the bare
 //! library, how fast events come to webhooks and to the realtime feed, how long questions take while texts wait, and whether a login's
-//! time tells who has an account. `docs/capacity.md` has figures.
+//! time tells who has an account. Measures daemons that are processes of their own, too: what idle instances cost, and how long
+//! instances go without a daemon. `docs/capacity.md` has figures.
 
 mod bare;
 mod cpu;
 mod events;
+mod fleet;
 mod followers;
+mod idle;
 mod images;
 mod load;
 mod login;
+mod memory;
 mod passkeys;
 mod questions;
 mod report;
 mod scenes;
 mod send;
 mod stack;
+mod takeover;
+mod traffic;
 mod user;
 
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Debug, Parser)]
 #[command(name = "bench", about, long_about = None)]
@@ -83,11 +91,31 @@ enum What {
         #[arg(long, default_value_t = 12)]
         cost: u32,
     },
+    /// A daemon's memory and processor with idle instances, and how it begins with them
+    Idle(idle::Size),
+    /// Daemons that are killed, started and stopped while texts go out
+    Takeover(takeover::Size),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let is_met = match Cli::parse().what {
+    let mut terminate = signal(SignalKind::terminate()).expect("a handler");
+    let is_met = tokio::select! {
+        is_met = Box::pin(measure(Cli::parse().what)) => is_met,
+        // What was started ends as it is dropped.
+        _ = ctrl_c() => false,
+        _ = terminate.recv() => false,
+    };
+    if is_met {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Answers whether there is what is to be met.
+async fn measure(what: What) -> bool {
+    match what {
         What::Load {
             users,
             rate,
@@ -105,10 +133,7 @@ async fn main() -> ExitCode {
             questions::run(texts.clamp(100, 9_000), questions.max(1)).await
         }
         What::Login { times, cost } => login::run(times.max(1), cost).await,
-    };
-    if is_met {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+        What::Idle(size) => Box::pin(idle::run(&size)).await,
+        What::Takeover(size) => Box::pin(takeover::run(&size)).await,
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use serde_json::Value;
 use tokio::process::{Child, Command};
 
 use testbed::wait::{DEADLINE, until};
@@ -74,6 +75,17 @@ impl DaemonProcess {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id().expect("it runs")
+    }
+
+    /// What it is called in leases and beats, as its log tells.
+    pub fn name(&self) -> String {
+        let log = self.log();
+        let mut told = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let start = told.find(|line| line["message"] == "the daemon starts");
+        let name = start.as_ref().and_then(|start| start["daemon"].as_str());
+        name.expect("its start tells its name").to_owned()
     }
 
     /// What it has logged so far.
