@@ -9,6 +9,7 @@ pub mod folder;
 pub mod hook;
 pub mod host;
 pub mod inside;
+pub mod kms;
 pub mod listening;
 pub mod patient;
 pub mod peer;
