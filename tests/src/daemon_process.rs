@@ -1,10 +1,13 @@
 //! A daemon as a process that a test can stop, hold still and kill.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde_json::Value;
+use shared::config::Wrapping;
 use tokio::process::{Child, Command};
 
 use testbed::wait::{DEADLINE, until};
@@ -18,8 +21,10 @@ pub struct Surroundings {
     pub queue: String,
     /// The sandbox's WebSocket.
     pub sandbox: String,
-    /// The file with the wrapping key.
-    pub key_file: PathBuf,
+    /// What wraps its data keys.
+    pub wrapping: Wrapping,
+    /// The directory that its bucket is in, as `testbed::bucket` has it.
+    pub directory: PathBuf,
     /// Shards of the network.
     pub shards: u32,
     /// What else its environment says.
@@ -27,30 +32,39 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Its bucket, as `testbed::bucket` has it beside the key.
     fn bucket(&self) -> String {
-        format!("folder:{}", self.key_file.with_file_name("bucket").display())
+        format!("folder:{}", self.directory.join("bucket").display())
+    }
+
+    /// The variable that says what wraps its data keys, and its value.
+    fn wrapping(&self) -> (&'static str, &OsStr) {
+        match &self.wrapping {
+            Wrapping::File(path) => ("WAXWING_KEY_FILE", path.as_os_str()),
+            Wrapping::Kms(key) => ("WAXWING_KMS_KEY", OsStr::new(key)),
+        }
     }
 }
 
-/// A running daemon. Killed when dropped.
+/// A running daemon. Killed when dropped, though it stands still.
 #[derive(Debug)]
 pub struct DaemonProcess {
     child: Child,
     log: PathBuf,
+    is_still: AtomicBool,
 }
 
 impl DaemonProcess {
     /// Starts a daemon that logs to this file, and waits until it is up; it holds no shard yet.
     pub async fn start(program: &str, log: &Path, surroundings: &Surroundings) -> Self {
         let shards = surroundings.shards.to_string();
+        let (wrapping, key) = surroundings.wrapping();
         let child = Command::new(program)
             .env("AWS_ENDPOINT_URL_DYNAMODB", &surroundings.table)
             .env("AWS_ENDPOINT_URL_SQS", &surroundings.queue)
             .env("AWS_REGION", "eu-central-1")
             .env("AWS_ACCESS_KEY_ID", "local")
             .env("AWS_SECRET_ACCESS_KEY", "local")
-            .env("WAXWING_KEY_FILE", &surroundings.key_file)
+            .env(wrapping, key)
             .env("WAXWING_BUCKET", surroundings.bucket())
             .env("WAXWING_SANDBOX_URL", &surroundings.sandbox)
             .env("WAXWING_SHARDS", shards)
@@ -64,6 +78,7 @@ impl DaemonProcess {
         let daemon = Self {
             child,
             log: log.to_owned(),
+            is_still: AtomicBool::new(false),
         };
         until("the daemon's start", async || {
             daemon.log().contains("the daemon starts").then_some(())
@@ -93,18 +108,26 @@ impl DaemonProcess {
         std::fs::read_to_string(&self.log).expect("a log")
     }
 
+    /// How it has ended, where it has.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("it can be asked")
+    }
+
     /// Holds it still: it does nothing at all until [`DaemonProcess::go_on`].
     pub async fn stand_still(&self) {
+        self.is_still.store(true, Ordering::SeqCst);
         self.signal("-STOP").await;
     }
 
     /// Lets it go on.
     pub async fn go_on(&self) {
         self.signal("-CONT").await;
+        self.is_still.store(false, Ordering::SeqCst);
     }
 
     /// Asks it to stop in order and waits until it has.
     pub async fn stop(mut self) {
+        self.go_on_if_still().await;
         self.signal("-TERM").await;
         let ended = tokio::time::timeout(DEADLINE, self.child.wait()).await;
         let status = ended.expect("it stops in time").expect("it can be waited for");
@@ -113,12 +136,33 @@ impl DaemonProcess {
 
     /// Kills it with no chance to do anything more.
     pub async fn kill(mut self) {
+        self.go_on_if_still().await;
         self.child.kill().await.expect("it can be killed");
+    }
+
+    async fn go_on_if_still(&self) {
+        if self.is_still.load(Ordering::SeqCst) {
+            self.go_on().await;
+        }
     }
 
     async fn signal(&self, signal: &str) {
         let pid = self.id().to_string();
         let asked = Command::new("kill").args([signal, &pid]).status().await;
         assert!(asked.expect("kill runs").success());
+    }
+}
+
+impl Drop for DaemonProcess {
+    /// It goes on before its end, so that nothing is left that stands still.
+    fn drop(&mut self) {
+        if self.is_still.load(Ordering::SeqCst)
+            && let Some(pid) = self.child.id()
+        {
+            // The kill that follows ends it in any case.
+            let _ = std::process::Command::new("kill")
+                .args(["-CONT", &pid.to_string()])
+                .status();
+        }
     }
 }

@@ -87,6 +87,26 @@ pub async fn link(paired: &Paired, phones: &Phones) {
     assert_eq!(&status["phone"], own);
 }
 
+/// The instance's owner saves a person as a contact, and the instance hears of that.
+pub async fn save_contact(paired: &Paired, phones: &Phones, person: &str) {
+    let contact = json!({"action": "contact", "phone": person, "fullName": "A friend"});
+    let app_state = format!("/admin/phones/{}/app-state", paired.own);
+    let mut looks = 0;
+    // A change that comes while the client takes in another waits for the next: its person saves once more.
+    until("the contact", async || {
+        if looks % 50 == 0 {
+            phones.post(&app_state, &contact).await;
+        }
+        looks += 1;
+        let listed = paired.key.get("/api/contacts").await.data(200);
+        listed
+            .as_array()
+            .is_some_and(|listed| !listed.is_empty())
+            .then_some(())
+    })
+    .await;
+}
+
 /// Sends a text through a paired instance and follows it until it is read, and a text back.
 pub async fn exchange(paired: &Paired, phones: &Phones) {
     let text = format!("Hello {}", unique());

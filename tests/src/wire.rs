@@ -62,6 +62,8 @@ fn host(url: &str) -> String {
 async fn accept(listener: &TcpListener, leads: watch::Receiver<Lead>) {
     loop {
         let (near, _) = listener.accept().await.expect("a connection");
+        // What is carried must not wait for the other side's delayed acknowledgement.
+        let _ = near.set_nodelay(true);
         let mut leads = leads.clone();
         let Some(to) = leads.borrow_and_update().clone() else {
             continue;
@@ -78,6 +80,7 @@ async fn accept(listener: &TcpListener, leads: watch::Receiver<Lead>) {
 
 async fn carry(mut near: TcpStream, to: &str) {
     if let Ok(mut far) = TcpStream::connect(to).await {
+        let _ = far.set_nodelay(true);
         let _ = copy_bidirectional(&mut near, &mut far).await;
     }
 }

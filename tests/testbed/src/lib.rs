@@ -14,6 +14,7 @@
 //! | [`played`] | a daemon that the test plays, for tests of the API |
 //! | [`asked`] | what that daemon is asked, and what it answers |
 //! | [`caller`] | a caller of the API, in memory or over HTTP |
+//! | [`dice`] | random numbers by a seed |
 //! | [`config`], [`mail`] | a configuration of the functions; what is in their mails |
 //! | [`served`] | a router on a free port |
 //! | [`socket_io`] | a client of the realtime feed |
@@ -24,6 +25,7 @@ pub mod bucket;
 pub mod caller;
 pub mod clock;
 pub mod config;
+pub mod dice;
 pub mod kept;
 pub mod mail;
 pub mod played;

@@ -2,8 +2,7 @@
 
 use serde_json::json;
 use testbed::caller::Bases;
-use testbed::wait::until;
-use tests::flow::{Paired, exchange, unique};
+use tests::flow::{Paired, exchange, save_contact, unique};
 
 use super::World;
 
@@ -14,22 +13,7 @@ impl World {
         let stack = self.start(&[]).await;
         let paired = paired.at(&Bases::one(&stack.api));
         paired.user.until_status(&paired.instance, "CONNECTED").await;
-        let contact = json!({"action": "contact", "phone": paired.other, "fullName": "A friend"});
-        let app_state = format!("/admin/phones/{}/app-state", paired.own);
-        let mut looks = 0;
-        // A change that comes while the client takes in another waits for the next: its person saves once more.
-        until("the contact", async || {
-            if looks % 50 == 0 {
-                self.phones.post(&app_state, &contact).await;
-            }
-            looks += 1;
-            let listed = paired.key.get("/api/contacts").await.data(200);
-            listed
-                .as_array()
-                .is_some_and(|listed| !listed.is_empty())
-                .then_some(())
-        })
-        .await;
+        save_contact(&paired, &self.phones, &paired.other).await;
         stack.stop().await;
         paired
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use testbed::caller::Bases;
 use testbed::wait::until;
-use tests::flow::pair;
+use tests::flow::{pair, save_contact};
 use tests::host::picture;
 use tests::phones::Phones;
 use tests::process::Process;
@@ -21,22 +21,7 @@ async fn a_status_is_seen_by_contacts_until_it_is_taken_back() {
     let paired = pair(&Bases::one(&stack.api), &phones).await;
     let (key, other) = (&paired.key, &paired.other);
     let stranger = phones.create("Stranger").await;
-    let contact = json!({"action": "contact", "phone": other, "fullName": "A friend"});
-    let app_state = format!("/admin/phones/{}/app-state", paired.own);
-    let mut looks = 0;
-    // A change that comes while the client takes in another waits for the next: its person saves once more.
-    until("the contact", async || {
-        if looks % 50 == 0 {
-            phones.post(&app_state, &contact).await;
-        }
-        looks += 1;
-        let listed = key.get("/api/contacts").await.data(200);
-        listed
-            .as_array()
-            .is_some_and(|listed| !listed.is_empty())
-            .then_some(())
-    })
-    .await;
+    save_contact(&paired, &phones, other).await;
 
     let sent = key
         .send("status", json!({"kind": "text", "text": "Open until eight"}))

@@ -14,6 +14,7 @@ use sandbox::Sandbox;
 use serde_json::{Value, json};
 use shared::bucket::{Area, Bucket, Length, ObjectName};
 use shared::clock::{Clock, SystemClock};
+use shared::config::Wrapping;
 use shared::ids::{InstanceId, MediaId};
 use shared::mail::NoMailer;
 use shared::reach::Reach;
@@ -96,7 +97,8 @@ impl World {
             table: database.endpoint.clone(),
             queue: sqs.endpoint().to_owned(),
             sandbox: sandbox.ws_url(),
-            key_file: keys.file(),
+            wrapping: Wrapping::File(keys.file()),
+            directory: keys.directory().to_owned(),
             shards: SHARDS,
             variables: vec![
                 ("WAXWING_SANDBOX_CA", authority.display().to_string()),

@@ -107,10 +107,13 @@ async fn run(case: Case) {
 /// Lets the trouble happen, and answers when it is over.
 async fn strike(world: &mut World, trouble: Trouble) {
     match trouble {
-        Trouble::Table(how, time) => world.table.away_for(how, time).await,
-        Trouble::Queue(how, time) => world.queue.away_for(how, time).await,
+        Trouble::Table(how, time) => world.stores.table.away_for(how, time).await,
+        Trouble::Queue(how, time) => world.stores.queue.away_for(how, time).await,
         Trouble::Both(how, time) => {
-            tokio::join!(world.table.away_for(how, time), world.queue.away_for(how, time));
+            tokio::join!(
+                world.stores.table.away_for(how, time),
+                world.stores.queue.away_for(how, time)
+            );
         }
         Trouble::StandStill(time) => {
             world.daemons[0].stand_still().await;
@@ -126,7 +129,7 @@ async fn lose_leases(world: &mut World) {
     let takes = On::operation("PutItem").with("leases#");
     let releases = On::operation("UpdateItem").with("leases#");
     let lost = [(25, Fate::PASS.unanswered()), (25, Fate::lost(Reply::Broken))];
-    let lost = [takes, releases].map(|on| world.table.share(on, 7, &lost, 0..1));
+    let lost = [takes, releases].map(|on| world.stores.table.share(on, 7, &lost, 0..1));
     world.add_daemon().await;
     world.add_daemon().await;
     tokio::time::sleep(2 * World::LEASE).await;

@@ -8,8 +8,8 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use testbed::caller::Caller;
 use testbed::wait::until;
+use tests::patient::Wish;
 use tests::phones::Phones;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -128,29 +128,16 @@ async fn send_out(
     ids
 }
 
-/// Asks under one idempotency key until the message is accepted, as callers should.
+/// Has a text accepted: its id.
 async fn accept(key: &Caller, body: &Value, name: &str) -> String {
-    let deadline = Instant::now() + PATIENCE;
-    let key = key.with_header("idempotency-key", name);
-    loop {
-        let answer = key.try_request(Method::POST, "/api/messages/text", body).await;
-        match answer {
-            Ok(answer) if answer.status == 202 => {
-                return answer.data(202)["id"].as_str().expect("an id").to_owned();
-            }
-            Ok(answer) => {
-                let status = answer.status;
-                assert!(
-                    status >= 500 || [409, 425, 429].contains(&status),
-                    "not accepted: {status} {}",
-                    answer.json()
-                );
-            }
-            Err(_) => {}
-        }
-        assert!(Instant::now() < deadline, "{name} was not accepted in time");
-        tokio::time::sleep(PAUSE).await;
-    }
+    let wish = Wish {
+        method: Method::POST,
+        path: "/api/messages/text",
+        body: Some(body),
+        name,
+    };
+    let granted = wish.ask(key, PATIENCE).await.expect("accepted");
+    granted.data["id"].as_str().expect("an id").to_owned()
 }
 
 /// Texts from a person to the instance until `stop`: their ids.

@@ -4,16 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures::future::join_all;
-use serde_json::Value;
-use shared::domain::message::{Direction, MessageRecord, State};
-use shared::ids::{InstanceId, MessageId};
-use shared::queue::Queue as _;
-use shared::storage::messages::Messages;
+use shared::domain::message::{Direction, State};
+use shared::ids::MessageId;
+use tests::deployment::recorded_again;
 use tokio::time::Instant;
 
 use crate::case::Case;
 use crate::traffic::Sent;
-use crate::world::{SHARDS, World};
+use crate::world::World;
 
 /// What a busy machine may take on top of the time in which shards must be served again.
 const SLACK: Duration = Duration::from_mins(2);
@@ -21,9 +19,6 @@ const SLACK: Duration = Duration::from_mins(2);
 /// How long all messages may take to arrive once every shard is served: a job that was held when the trouble came is
 /// hidden for up to a minute, and tried after a pause.
 const ARRIVAL: Duration = Duration::from_mins(4);
-
-/// Records of a page.
-const PAGE: u32 = 500;
 
 /// Every instance is connected within twice the lease: somebody serves its shard, and not in the table alone.
 pub async fn is_served(world: &World, case: &Case) {
@@ -76,7 +71,7 @@ pub async fn holds(world: World, case: &Case, takes: &[u64], sent: &[Vec<Sent>])
         again <= chats * handovers,
         "{again} messages of {all} came again: more than were on the wire when their daemons let go"
     );
-    let twice = recorded_again(&world).await;
+    let twice = recorded_twice(&world).await;
     assert_eq!(twice, 0, "records beyond one for each of {back}");
     println!(
         "{case}: {all} out, {back} in, all there after {:.1} s, {again} came again under their ids, \
@@ -90,7 +85,7 @@ pub async fn holds(world: World, case: &Case, takes: &[u64], sent: &[Vec<Sent>])
 /// What is not there yet, in words.
 async fn lacks(world: &World, sent: &[Vec<Sent>]) -> Vec<String> {
     let mut lacks = Vec::new();
-    let of_lines = join_all(world.lines.iter().map(|line| records(world, line.id))).await;
+    let of_lines = join_all(world.lines.iter().map(|line| world.stores.records_of(line.id))).await;
     for ((line, chats), records) in world.lines.iter().zip(sent).zip(of_lines) {
         let states: BTreeMap<String, State> = records
             .iter()
@@ -103,7 +98,7 @@ async fn lacks(world: &World, sent: &[Vec<Sent>]) -> Vec<String> {
             .collect();
         recorded.sort_unstable();
         for chat in chats {
-            let inbox = inbox_of(world, &chat.person, &line.paired.own).await;
+            let inbox = world.phones.shown(&chat.person, &line.paired.own).await;
             let shown: BTreeSet<&str> = inbox.iter().map(|entry| entry.id.as_str()).collect();
             let unshown: Vec<&String> = chat
                 .out
@@ -159,7 +154,7 @@ async fn shown_once_and_in_order(world: &World, sent: &[Vec<Sent>]) -> (u64, usi
     let (mut again, mut unread) = (0, 0);
     for (line, chats) in world.lines.iter().zip(sent) {
         for chat in chats {
-            let inbox = inbox_of(world, &chat.person, &line.paired.own).await;
+            let inbox = world.phones.shown(&chat.person, &line.paired.own).await;
             let accepted: Vec<String> = chat.out.iter().map(|id| whatsapp_id(id)).collect();
             let mut all: Vec<&str> = inbox.iter().map(|entry| entry.id.as_str()).collect();
             all.sort_unstable();
@@ -184,37 +179,22 @@ async fn shown_once_and_in_order(world: &World, sent: &[Vec<Sent>]) -> (u64, usi
     (again, unread)
 }
 
-/// Records of incoming messages beyond one for each. A message whose commit was done, and whose ratchet or
-/// acknowledgement was lost with its daemon, is new to the library of the next one, and not to its store.
-async fn recorded_again(world: &World) -> u64 {
-    let mut again = 0;
-    for records in join_all(world.lines.iter().map(|line| records(world, line.id))).await {
-        let mut seen = BTreeSet::new();
-        let ids = records.iter().filter_map(|record| record.whatsapp_id.as_deref());
-        again += ids.map(|id| u64::from(!seen.insert(id))).sum::<u64>();
-    }
-    again
+/// Records of incoming messages beyond one for each.
+async fn recorded_twice(world: &World) -> usize {
+    let of_lines = join_all(world.lines.iter().map(|line| world.stores.records_of(line.id))).await;
+    of_lines.iter().map(|records| recorded_again(records)).sum()
 }
 
 /// No job is left, and none was given up.
 async fn is_empty(world: &World) {
     let deadline = Instant::now() + ARRIVAL;
-    for shard in 0..SHARDS {
-        loop {
-            let depth = world.queues.depth(&world.names.sends(shard)).await.expect("read");
-            if depth.visible + depth.in_flight == 0 {
-                break;
-            }
-            assert!(
-                Instant::now() < deadline,
-                "jobs are left in shard {shard}: {depth:?}"
-            );
-            tokio::time::sleep(Duration::from_millis(200)).await;
+    loop {
+        let left = world.stores.left_in_queues().await;
+        if left.is_empty() {
+            return;
         }
-    }
-    for dead in [world.names.dead_fifo(), world.names.dead()] {
-        let depth = world.queues.depth(&dead).await.expect("read");
-        assert_eq!(depth.visible, 0, "dead letters in {dead}");
+        assert!(Instant::now() < deadline, "{}", left.join("; "));
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
 
@@ -228,42 +208,7 @@ async fn is_honest(mut world: World) {
     }
 }
 
-/// A message in an inbox.
-struct Shown {
-    id: String,
-    copies: u64,
-    /// How often the phone had it encrypted again.
-    retries: u64,
-}
-
-/// What a person was shown from this number, oldest first.
-async fn inbox_of(world: &World, person: &str, own: &str) -> Vec<Shown> {
-    let inbox = world.phones.inbox(person).await;
-    let from_own = inbox.iter().filter(|entry| entry["from"] == own);
-    from_own
-        .map(|entry: &Value| Shown {
-            id: entry["id"].as_str().expect("an id").to_owned(),
-            copies: entry["copies"].as_u64().expect("a number"),
-            retries: entry["retries"].as_u64().unwrap_or(0),
-        })
-        .collect()
-}
-
 fn whatsapp_id(message: &str) -> String {
     let id: MessageId = message.parse().expect("a message's id");
     id.to_whatsapp()
-}
-
-/// All records of an instance, read past the relay.
-async fn records(world: &World, instance: InstanceId) -> Vec<MessageRecord> {
-    let messages = Messages::new(world.records.clone());
-    let mut all: Vec<MessageRecord> = Vec::new();
-    loop {
-        let before = all.last().map(|record| record.id);
-        let page = messages.list(instance, before, PAGE).await.expect("read");
-        if page.is_empty() {
-            return all;
-        }
-        all.extend(page);
-    }
 }

@@ -45,6 +45,7 @@ use self::line::{Cut, Lines};
 use self::meter::Bill;
 use self::rules::Script;
 use self::wires::Wires;
+use crate::dice::Dice;
 
 /// How a target is away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,13 +139,13 @@ impl Relay {
         let all: u32 = shares.iter().map(|(percent, _)| u32::from(*percent)).sum();
         assert!(all <= 100, "shares of {all} percent");
         let shares = shares.to_vec();
+        let dice = Dice::new(seed);
         self.rule(
             on,
             Script::Share {
-                seed,
+                dice,
                 shares,
                 delay_ms,
-                thrown: 0,
             },
         )
     }

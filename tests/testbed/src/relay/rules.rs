@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::call::{Call, On};
 use super::fate::Fate;
+use crate::dice::Dice;
 
 /// What a rule says.
 #[derive(Debug)]
@@ -17,10 +18,9 @@ pub(crate) enum Script {
     Plan(VecDeque<Fate>),
     Always(Fate),
     Share {
-        seed: u64,
+        dice: Dice,
         shares: Vec<(u8, Fate)>,
         delay_ms: Range<u64>,
-        thrown: u64,
     },
     Bursts {
         period: u32,
@@ -107,16 +107,14 @@ impl Entry {
             }
             Script::Always(fate) => Some(Verdict::Fate(*fate)),
             Script::Share {
-                seed,
+                dice,
                 shares,
                 delay_ms,
-                thrown,
             } => {
-                let dice = mixed(seed.wrapping_add(thrown.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-                *thrown += 1;
-                let fate = shared_out(shares, u8::try_from(dice % 100).unwrap_or(0));
+                let thrown = dice.throw();
+                let fate = shared_out(shares, u8::try_from(thrown % 100).unwrap_or(0));
                 let width = (delay_ms.end.saturating_sub(delay_ms.start)).max(1);
-                let delay = delay_ms.start + (dice >> 32) % width;
+                let delay = delay_ms.start + (thrown >> 32) % width;
                 Some(Verdict::Fate(fate.after(Duration::from_millis(delay))))
             }
             Script::Bursts {
@@ -153,14 +151,6 @@ fn shared_out(shares: &[(u8, Fate)], dice: u8) -> Fate {
         }
     }
     Fate::PASS
-}
-
-/// Spreads a number over all bits: the finaliser of `SplitMix64`.
-fn mixed(number: u64) -> u64 {
-    let mut mixed = number;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 /// A rule that was made. It holds until it is ended, also when this is dropped.

@@ -1,0 +1,105 @@
+//! The endpoint of all webhooks: it takes what is genuine, and notes what it was told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::routing::post;
+use serde_json::Value;
+use standardwebhooks::Webhook;
+use testbed::served::Served;
+
+/// What was told of an instance.
+#[derive(Debug, Clone, Default)]
+pub struct Told {
+    /// How often each event came, by its id.
+    pub events: BTreeMap<String, usize>,
+    /// The texts of messages that came in.
+    pub texts: BTreeSet<String>,
+    /// The states of messages that went out, by the messages' ids.
+    pub states: BTreeMap<String, BTreeSet<String>>,
+    /// How many requests were not signed as they should be.
+    pub forged: usize,
+}
+
+/// Where the webhook of an instance leads.
+#[derive(Default)]
+struct Ear {
+    verifier: OnceLock<Webhook>,
+    told: Mutex<Told>,
+}
+
+/// An endpoint with a path for each instance.
+pub struct Ears {
+    server: Served,
+    ears: Arc<Vec<Ear>>,
+}
+
+impl Ears {
+    /// One for so many instances.
+    pub async fn start(instances: usize) -> Self {
+        let ears: Arc<Vec<Ear>> = Arc::new((0..instances).map(|_| Ear::default()).collect());
+        let hear = async |State(ears): State<Arc<Vec<Ear>>>,
+                          Path(instance): Path<usize>,
+                          headers: HeaderMap,
+                          body: Bytes| {
+            let ear = ears.get(instance);
+            ear.map_or(StatusCode::NOT_FOUND, |ear| ear.hear(&headers, &body))
+        };
+        let router = Router::new().route("/hook/{instance}", post(hear));
+        Self {
+            server: Served::start(router.with_state(Arc::clone(&ears))).await,
+            ears,
+        }
+    }
+
+    /// The URL of an instance's webhook.
+    pub fn url(&self, instance: usize) -> String {
+        format!("{}/hook/{instance}", self.server.url())
+    }
+
+    /// From now on it knows by which secret the events of an instance are signed.
+    pub fn know(&self, instance: usize, secret: &str) {
+        let verifier = Webhook::new(secret).expect("a secret");
+        let set = self.ears[instance].verifier.set(verifier);
+        assert!(set.is_ok(), "an instance has one secret");
+    }
+
+    /// What was told of an instance so far.
+    pub fn told(&self, instance: usize) -> Told {
+        self.ears[instance].told().clone()
+    }
+}
+
+impl Ear {
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().expect("no holder panics")
+    }
+
+    fn hear(&self, headers: &HeaderMap, body: &[u8]) -> StatusCode {
+        let verifier = self.verifier.get();
+        let is_genuine = verifier.is_some_and(|verifier| verifier.verify(body, headers).is_ok());
+        let event: Value = serde_json::from_slice(body).unwrap_or_default();
+        let Some(id) = event["id"].as_str().filter(|_| is_genuine) else {
+            self.told().forged += 1;
+            return StatusCode::UNAUTHORIZED;
+        };
+        let data = &event["data"];
+        let text = |name: &str| data[name].as_str().map(str::to_owned);
+        let mut told = self.told();
+        *told.events.entry(id.to_owned()).or_default() += 1;
+        match event["type"].as_str() {
+            Some("message.received") => told.texts.extend(text("text")),
+            Some("message.status") => {
+                if let (Some(message), Some(state)) = (text("id"), text("status")) {
+                    told.states.entry(message).or_default().insert(state);
+                }
+            }
+            _ => {}
+        }
+        StatusCode::NO_CONTENT
+    }
+}
