@@ -128,11 +128,13 @@ impl Stack {
         deployment::ensure_all(queue.as_ref(), &queue_names, SHARDS)
             .await
             .context("cannot create the queues")?;
-        let aws = match between.table(&database.endpoint).await {
-            Some(endpoint) => shared::aws::stand_in(&endpoint),
-            None => database.directly(),
+        let between_table = between.table(&database.endpoint).await;
+        // Of what AWS has, the stack has the table alone.
+        let aws = shared::aws::stand_in(between_table.as_ref().unwrap_or(&database.endpoint));
+        let table = match between_table {
+            Some(_) => Table::new(&aws, database.table.name()),
+            None => database.table.clone(),
         };
-        let table = Table::new(&aws, database.table.name());
         let reached = between.queue(queue.clone()).await;
 
         let common = Common {
@@ -170,8 +172,8 @@ impl Stack {
         let parts = Parts {
             bucket: bucket(&daemon_sealer)?,
             table: table.clone(),
-            beats: Table::new(&aws, table.name()),
-            leases: Table::new(&aws, table.name()),
+            beats: table.apart(),
+            leases: table.apart(),
             queue: reached.clone(),
             names: queue_names.clone(),
             sealer: daemon_sealer,

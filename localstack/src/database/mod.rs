@@ -5,6 +5,7 @@ mod connector;
 mod disk;
 mod engine;
 mod reach;
+mod unsigned;
 mod writes;
 
 use std::io;
@@ -14,6 +15,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::StalledStreamProtectionConfig;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
@@ -28,6 +31,7 @@ use tracing::warn;
 
 use self::connector::Connector;
 use self::engine::Engine;
+use self::unsigned::Unsigned;
 
 /// The table's name.
 const TABLE: &str = "waxwing";
@@ -47,7 +51,7 @@ const BACKLOG: u32 = 1_024;
 
 /// A running engine.
 pub struct Embedded {
-    /// Its table.
+    /// Its table, by the way within this process.
     pub table: Table,
     /// Where it listens.
     pub endpoint: String,
@@ -80,7 +84,7 @@ impl Embedded {
             }),
             tokio::spawn(sweep(sweeping, swept)),
         ];
-        let table = Table::new(&directly(&engine), TABLE);
+        let table = directly(&engine);
         table
             .create_if_absent()
             .await
@@ -92,11 +96,6 @@ impl Embedded {
             stop,
             tasks,
         })
-    }
-
-    /// What the SDK's clients of the table are made with: the way within this process.
-    pub fn directly(&self) -> aws_config::SdkConfig {
-        directly(&self.engine)
     }
 
     /// Waits until the engine can do nothing more: it panicked, or its disk failed.
@@ -116,12 +115,17 @@ impl Embedded {
     }
 }
 
-fn directly(engine: &Arc<Engine>) -> aws_config::SdkConfig {
+/// The table by the way within this process.
+fn directly(engine: &Arc<Engine>) -> Table {
     // Nothing listens there, and nothing is sent there: an address is asked for.
-    shared::aws::stand_in("http://table.invalid")
-        .into_builder()
+    let config = Table::config(&shared::aws::stand_in("http://table.invalid"))
         .http_client(Connector::to(Arc::clone(engine)))
-        .build()
+        .push_auth_scheme(Unsigned::default())
+        .auth_scheme_resolver(Unsigned::default())
+        // An answer comes whole.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .build();
+    Table::over(Client::from_conf(config), TABLE)
 }
 
 /// Listens on a free port of this machine. Connections inherit `TCP_NODELAY` from their listener, since a small

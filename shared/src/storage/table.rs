@@ -46,18 +46,15 @@ impl Table {
     /// A table of this name, reached through a client for `config` with this module's
     /// time-outs.
     pub fn new(config: &aws_config::SdkConfig, name: impl Into<String>) -> Self {
-        let config = aws_sdk_dynamodb::config::Builder::from(config)
-            .timeout_config(
-                TimeoutConfig::builder()
-                    .operation_timeout(CALL_DEADLINE)
-                    .operation_attempt_timeout(ATTEMPT_DEADLINE)
-                    .build(),
-            )
-            .build();
-        Self {
-            client: Client::from_conf(config),
-            name: name.into(),
-        }
+        Self::over(Client::from_conf(Self::config(config).build()), name)
+    }
+
+    /// What a client has that reaches a table as [`Table::new`] does, for whoever adds to it.
+    pub fn config(config: &aws_config::SdkConfig) -> aws_sdk_dynamodb::config::Builder {
+        let timeouts = TimeoutConfig::builder()
+            .operation_timeout(CALL_DEADLINE)
+            .operation_attempt_timeout(ATTEMPT_DEADLINE);
+        aws_sdk_dynamodb::config::Builder::from(config).timeout_config(timeouts.build())
     }
 
     /// A table of this name behind a client that has time-outs of its own.
