@@ -181,7 +181,7 @@ async fn forget_account(actor: &mut Actor) {
 }
 
 impl Running<'_> {
-    async fn until_end(&mut self, events: &mut mpsc::Receiver<SessionEvent>) -> Ended {
+    async fn until_end(&mut self, events: &mut mpsc::Receiver<Box<SessionEvent>>) -> Ended {
         let login_deadline = Instant::now() + CONNECT_DEADLINE;
         let mut progressed = false;
         let (probed_in, mut probed) = mpsc::channel(1);
@@ -195,7 +195,7 @@ impl Running<'_> {
                 event = events.recv() => {
                     progressed = true;
                     let Some(event) = event else { break Ended::Dropped("the session ended".into()) };
-                    if let Some(ended) = self.handle(event).await {
+                    if let Some(ended) = self.handle(*event).await {
                         break ended;
                     }
                 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
@@ -17,6 +16,7 @@ use crate::connection::SessionEvent;
 use crate::stop::{Answer, Course};
 use crate::store::SessionStore;
 use crate::whatsapp::ending::Ending;
+use crate::whatsapp::outlet::Outlet;
 use crate::whatsapp::stops::Signal;
 use crate::whatsapp::transport::Dialler;
 use crate::whatsapp::versions::{Refused, Version, Versions};
@@ -32,32 +32,6 @@ const STREAM_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long closing an abandoned socket may take.
 const HANG_UP_DEADLINE: Duration = Duration::from_secs(1);
-
-/// Hands events on, and waits for the daemon to take them. Ends after the last event of a session that is over. Also
-/// ends when the daemon takes no more, which ends the session.
-pub async fn forward(
-    mut waiting: mpsc::Receiver<SessionEvent>,
-    events: mpsc::Sender<SessionEvent>,
-    stop: CancellationToken,
-    over: CancellationToken,
-) {
-    loop {
-        let event = tokio::select! {
-            biased;
-            event = waiting.recv() => event,
-            () = over.cancelled() => {
-                // Nothing more goes in; what is in comes out.
-                waiting.close();
-                waiting.recv().await
-            }
-        };
-        let Some(event) = event else { return };
-        if events.send(event).await.is_err() {
-            stop.cancel();
-            return;
-        }
-    }
-}
 
 /// The task that runs the client, to its end.
 pub struct SessionTask {
@@ -77,18 +51,14 @@ pub struct SessionTask {
     pub dialler: Dialler,
     /// What is known of the session's end.
     pub ending: Arc<Ending>,
-    /// Where it tells what happens.
-    pub queue: mpsc::Sender<SessionEvent>,
+    /// Where it tells what happens. It is closed when all is told and every task has ended.
+    pub outlet: Arc<Outlet>,
     /// Ends every task of the session at once.
     pub stop: CancellationToken,
     /// Cancelled when the session's end was asked for.
     pub asked: CancellationToken,
-    /// Cancelled when events were not taken in time.
-    pub overflow: CancellationToken,
     /// Cancelled when an incoming message could not be committed.
     pub commit_failed: CancellationToken,
-    /// Cancelled when all is told and every task has ended.
-    pub over: CancellationToken,
     /// The tasks of the session.
     pub tasks: TaskTracker,
 }
@@ -101,7 +71,7 @@ impl SessionTask {
             biased;
             () = self.stop.cancelled() => None,
             () = self.store.inbound_lost().cancelled() => Some("an incoming message could not be stored"),
-            () = self.overflow.cancelled() => Some("events were not taken in time"),
+            () = self.outlet.overflow().cancelled() => Some("events were not taken in time"),
             () = self.commit_failed.cancelled() => {
                 // The message is buffered and durable: an orderly end keeps it, and it comes again.
                 self.disconnect_in_time().await;
@@ -124,13 +94,12 @@ impl SessionTask {
         if !self.asked.is_cancelled() {
             let end = end(&self.ending, reason, &self.versions, self.version);
             if let Some(end) = self.asked.run_until_cancelled(end).await {
-                // Refused where the daemon has gone already.
-                let _ = self.queue.send(end).await;
+                self.outlet.tell_in_time(end).await;
             }
         }
         self.tasks.close();
         self.tasks.wait().await;
-        self.over.cancel();
+        self.outlet.close();
         info!(instance.id = %self.instance, "session over");
     }
 
