@@ -94,7 +94,7 @@ pub struct SessionStore {
     received: Received,
     shut: CancellationToken,
     inbound_lost: CancellationToken,
-    missing: Option<mpsc::Sender<MissingInbound>>,
+    missing: Option<mpsc::Sender<Box<MissingInbound>>>,
     ahead: Option<Arc<dyn Ahead>>,
 }
 
@@ -177,7 +177,7 @@ impl SessionStore {
 
     /// The store with a channel for [`MissingInbound`] messages, which it does not let the library acknowledge.
     #[must_use]
-    pub fn telling_missing(self, missing: mpsc::Sender<MissingInbound>) -> Self {
+    pub fn telling_missing(self, missing: mpsc::Sender<Box<MissingInbound>>) -> Self {
         Self {
             missing: Some(missing),
             ..self

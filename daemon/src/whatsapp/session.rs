@@ -231,7 +231,7 @@ impl WhatsAppSession {
     }
 
     /// Has the library's gaps in the state asked for, while the session lasts.
-    fn ask_for_missing(&self, keys_only: Arc<KeysOnly>, missing: mpsc::Receiver<MissingInbound>) {
+    fn ask_for_missing(&self, keys_only: Arc<KeysOnly>, missing: mpsc::Receiver<Box<MissingInbound>>) {
         let (client, clock) = (Arc::clone(&self.client), Arc::clone(&self.clock));
         let asking = resend::ask_for(client, clock, keys_only, missing);
         self.tasks
