@@ -111,3 +111,17 @@ async fn sort(
         let _ = others.send(other).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lean::{MOST, size_of_future};
+
+    #[test]
+    fn a_sorter_that_waits_takes_little_memory() {
+        let size = size_of_future(|(events, others, acks, receipts, close)| {
+            sort(events, others, acks, receipts, close)
+        });
+        assert!(size <= MOST, "{size} bytes");
+    }
+}

@@ -83,3 +83,16 @@ fn stanza(message: &MissingInbound, now: DateTime<Utc>) -> anyhow::Result<Node> 
     };
     Ok(stanza.build())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lean::{MOST, size_of_future};
+
+    #[test]
+    fn whoever_waits_for_missing_messages_takes_little_memory() {
+        let size =
+            size_of_future(|(client, clock, keys_only, missing)| ask_for(client, clock, keys_only, missing));
+        assert!(size <= MOST, "{size} bytes");
+    }
+}

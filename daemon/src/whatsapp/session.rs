@@ -197,7 +197,7 @@ impl WhatsAppSession {
             tasks: handle.tasks.clone(),
         };
         handle.ask_for_missing(keys_only, to_ask_for);
-        connector.tasks.spawn(task.run(bot));
+        connector.tasks.spawn(task.run(Box::pin(bot.run())));
         Ok(handle)
     }
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
-use whatsapp_rust::bot::Bot;
 use whatsapp_rust::{Client, RawNodeLease};
 
 use super::DISCONNECT_DEADLINE;
@@ -64,8 +64,8 @@ pub struct SessionTask {
 }
 
 impl SessionTask {
-    /// Runs the client, and tells how that ended.
-    pub async fn run(self, bot: Bot) {
+    /// Runs the client, at first as `first` does, and tells how that ended.
+    pub async fn run(self, first: BoxFuture<'static, ()>) {
         let client = Arc::clone(&self.client);
         let reason = tokio::select! {
             biased;
@@ -77,7 +77,7 @@ impl SessionTask {
                 self.disconnect_in_time().await;
                 Some("an incoming message could not be committed")
             }
-            () = self.serve(client, bot) => None,
+            () = self.serve(client, first) => None,
         };
         if reason.is_some() || self.stop.is_cancelled() {
             self.store.shut();
@@ -92,7 +92,7 @@ impl SessionTask {
         self.client.signal_shutdown_sync();
         drop(self.stanzas);
         if !self.asked.is_cancelled() {
-            let end = end(&self.ending, reason, &self.versions, self.version);
+            let end = Box::pin(end(&self.ending, reason, &self.versions, self.version));
             if let Some(end) = self.asked.run_until_cancelled(end).await {
                 self.outlet.tell_in_time(end).await;
             }
@@ -104,13 +104,13 @@ impl SessionTask {
     }
 
     /// Runs the client until its stream ends, and again where that was the end of pairing.
-    async fn serve(&self, client: Arc<Client>, bot: Bot) {
+    async fn serve(&self, client: Arc<Client>, first: BoxFuture<'static, ()>) {
         let mut linked = client.pn().is_some();
-        self.until_end(bot.run()).await;
+        self.until_end(first).await;
         while self.is_paired(&client, linked).await && !self.ending.is_over() && !self.asked.is_cancelled() {
             linked = true;
             self.ending.forget();
-            self.until_end(client.run()).await;
+            self.until_end(Box::pin(client.run())).await;
         }
         if !self.asked.is_cancelled() {
             store_deferred(&self.store).await;
@@ -121,8 +121,7 @@ impl SessionTask {
     }
 
     /// Runs the client until its stream ends, and ends it where the library would go on.
-    async fn until_end(&self, run: impl Future<Output = ()>) {
-        tokio::pin!(run);
+    async fn until_end(&self, mut run: BoxFuture<'_, ()>) {
         tokio::select! {
             () = &mut run => return,
             () = self.ending.hung_up() => {}
@@ -145,7 +144,7 @@ impl SessionTask {
     }
 
     async fn disconnect_in_time(&self) {
-        if tokio::time::timeout(DISCONNECT_DEADLINE, self.client.disconnect())
+        if tokio::time::timeout(DISCONNECT_DEADLINE, Box::pin(self.client.disconnect()))
             .await
             .is_err()
         {
@@ -185,9 +184,21 @@ fn disconnected(reason: impl Into<String>, blames_wire: bool) -> SessionEvent {
 /// Stores the last steps of Signal sessions. If that fails, the next session skips what this one had reserved, which
 /// costs little.
 pub async fn store_deferred(store: &SessionStore) {
-    match tokio::time::timeout(STORE_DEADLINE, store.store_deferred()).await {
+    match tokio::time::timeout(STORE_DEADLINE, Box::pin(store.store_deferred())).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, "the last steps of sessions were not stored"),
         Err(_) => debug!("the last steps of sessions were not stored in time"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lean::{MOST, size_of_future};
+
+    #[test]
+    fn a_session_that_waits_takes_little_memory() {
+        let size = size_of_future(|(task, first)| SessionTask::run(task, first));
+        assert!(size <= MOST, "{size} bytes");
     }
 }
