@@ -38,6 +38,10 @@ pub trait Connector: Send + Sync + Debug {
     async fn connect(&self, session: Session) -> Result<Arc<dyn Connection>, ConnectError>;
 }
 
+/// How many events of a session wait to be taken. The WhatsApp library does not wait: beyond this, a receipt is left out, and any
+/// other event ends the session.
+pub const EVENTS_WAITING: usize = 1_024;
+
 /// What a session is made of.
 #[derive(Debug)]
 pub struct Session {
@@ -51,8 +55,9 @@ pub struct Session {
     pub book: Arc<dyn AddressBook>,
     /// Where it tells of groups, contacts, presence and calls.
     pub notices: Arc<dyn NoticeSink>,
-    /// Where the session tells what happens. When its end is dropped the session is over.
-    pub events: mpsc::Sender<SessionEvent>,
+    /// Where the session tells what happens, with room for [`EVENTS_WAITING`]. When its end is dropped the session is over. The
+    /// events are boxed, since a channel allocates room for many at once.
+    pub events: mpsc::Sender<Box<SessionEvent>>,
 }
 
 /// A running session.

@@ -16,6 +16,8 @@ pub mod deps;
 pub mod fetch;
 pub mod files;
 pub mod instance;
+#[cfg(test)]
+mod lean;
 pub mod lease;
 pub mod meter;
 pub mod notice;

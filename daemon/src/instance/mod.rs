@@ -135,7 +135,7 @@ impl Actor {
         let pairs_by_code = pairing.is_some();
         let (receipts, storing) = receipts::start(deps.clone(), instance.id, links.clone(), fence.clone());
         let (notices, telling) = notices::start(deps.clone(), instance.id, links.clone(), fence.clone());
-        let actor = Self {
+        let mut actor = Self {
             observer: Observer::new(deps.clone(), instance, fence.clone(), generation.clone()),
             deps,
             id: instance.id,
@@ -169,6 +169,7 @@ impl Actor {
             } else {
                 actor.run().await;
             }
+            drop(actor);
             // What was acknowledged to WhatsApp is stored before the shard is given up.
             tokio::join!(storing.finish(), telling.finish());
         });
@@ -185,7 +186,7 @@ impl Actor {
         }
     }
 
-    async fn run(mut self) {
+    async fn run(&mut self) {
         self.heed_request();
         if self.wait_out_pause().await.is_break() {
             return;
@@ -347,4 +348,22 @@ enum Answered {
     Lost,
     /// Another session, after the pause that was noted.
     Pause,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lean::{MOST, size_of_future};
+
+    #[test]
+    fn an_actor_that_waits_takes_little_memory() {
+        // What a session waits for is within.
+        let most = MOST + MOST / 2;
+        let connecting = size_of_future(Actor::run);
+        assert!(connecting <= most, "{connecting} bytes");
+        let unlinking = size_of_future(Actor::run_to_unlink);
+        assert!(unlinking <= most, "{unlinking} bytes");
+        let actor = size_of::<Actor>();
+        assert!(actor <= MOST / 2, "{actor} bytes");
+    }
 }

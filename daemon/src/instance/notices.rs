@@ -91,7 +91,7 @@ pub fn start(deps: Arc<Deps>, instance: InstanceId, links: Arc<Links>, fence: Fe
     let telling = Telling {
         notices: notices.clone(),
         end,
-        task: tokio::spawn(teller.run()),
+        task: tokio::spawn(async move { teller.run().await }),
     };
     (notices, telling)
 }
@@ -201,7 +201,7 @@ enum Went {
 }
 
 impl Teller {
-    async fn run(self) {
+    async fn run(&self) {
         let mut pause = PAUSE;
         loop {
             tokio::select! {
@@ -215,7 +215,8 @@ impl Teller {
                 if batch.is_empty() {
                     break;
                 }
-                match self.tell_all(batch).await {
+                // Boxed, since an instance waits for notices most of the time.
+                match Box::pin(self.tell_all(batch)).await {
                     Went::Well => pause = PAUSE,
                     Went::Not(left) => {
                         self.inner.put_back(left);
@@ -236,7 +237,7 @@ impl Teller {
                 self.inner.put_back(batch);
                 return;
             }
-            if let Went::Not(left) = self.tell_all(batch).await {
+            if let Went::Not(left) = Box::pin(self.tell_all(batch)).await {
                 self.inner.put_back(left);
                 tokio::time::sleep(PAUSE).await;
             }
@@ -394,6 +395,13 @@ mod tests {
     use shared::domain::event::{PresenceState, PresenceUpdated};
 
     use super::*;
+    use crate::lean::{MOST, size_of_future};
+
+    #[test]
+    fn a_task_that_waits_for_notices_takes_little_memory() {
+        let size = size_of::<Teller>() + size_of_future(Teller::run);
+        assert!(size <= MOST, "{size} bytes");
+    }
 
     fn presence(number: usize) -> Notice {
         let from = Person {

@@ -108,7 +108,7 @@ pub fn start(deps: Arc<Deps>, instance: InstanceId, links: Arc<Links>, fence: Fe
     let storing = Storing {
         pending: Arc::clone(&pending),
         end,
-        task: tokio::spawn(keeper.run()),
+        task: tokio::spawn(async move { keeper.run().await }),
     };
     (Receipts(pending), storing)
 }
@@ -184,7 +184,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn run(self) {
+    async fn run(&self) {
         let mut pause = PAUSE;
         loop {
             let batch = tokio::select! {
@@ -193,7 +193,8 @@ impl Keeper {
                 () = self.end.cancelled() => break,
                 batch = self.pending.due(BATCH) => batch,
             };
-            match self.store_all(batch).await {
+            // Boxed, since an instance waits for receipts most of the time.
+            match Box::pin(self.store_all(batch)).await {
                 Went::Well => {
                     pause = PAUSE;
                     continue;
@@ -215,7 +216,7 @@ impl Keeper {
             if batch.is_empty() || self.fence.is_revoked() {
                 return;
             }
-            if !matches!(self.store_all(batch).await, Went::Well) {
+            if !matches!(Box::pin(self.store_all(batch)).await, Went::Well) {
                 tokio::time::sleep(PAUSE).await;
             }
         }
@@ -437,5 +438,17 @@ fn state(kind: ReceiptKind) -> State {
         ReceiptKind::Delivered => State::Delivered,
         ReceiptKind::Read => State::Read,
         ReceiptKind::Played => State::Played,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lean::{MOST, size_of_future};
+
+    #[test]
+    fn a_task_that_waits_for_receipts_takes_little_memory() {
+        let size = size_of::<Keeper>() + size_of_future(Keeper::run);
+        assert!(size <= MOST, "{size} bytes");
     }
 }

@@ -8,6 +8,7 @@ use shared::domain::reason::Reason;
 use shared::telemetry::chain;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use super::Actor;
@@ -68,6 +69,19 @@ pub struct Outcome {
     pub ended: Ended,
     /// When it was connected, if it was.
     pub connected_at: Option<Instant>,
+}
+
+/// A probe that is on its way.
+type Probing = AbortOnDropHandle<Result<(), String>>;
+
+/// What comes of the probe that is on its way; `None` for one that panicked. May be broken off and called again.
+async fn probed(probing: &mut Option<Probing>) -> Option<Result<(), String>> {
+    let Some(probe) = probing else {
+        return std::future::pending().await;
+    };
+    let alive = probe.await;
+    *probing = None;
+    alive.ok()
 }
 
 /// A session that runs.
@@ -164,7 +178,7 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
         None => connection.abandon(),
     }
     if is_unlinked || ended.is_logout() {
-        forget_account(actor).await;
+        Box::pin(forget_account(actor)).await;
     }
     Outcome { ended, connected_at }
 }
@@ -181,56 +195,51 @@ async fn forget_account(actor: &mut Actor) {
 }
 
 impl Running<'_> {
-    async fn until_end(&mut self, events: &mut mpsc::Receiver<SessionEvent>) -> Ended {
+    async fn until_end(&mut self, events: &mut mpsc::Receiver<Box<SessionEvent>>) -> Ended {
         let login_deadline = Instant::now() + CONNECT_DEADLINE;
         let mut progressed = false;
-        let (probed_in, mut probed) = mpsc::channel(1);
         let mut next_probe = tokio::time::interval_at(Instant::now() + PROBE_INTERVAL, PROBE_INTERVAL);
-        let mut probing: Option<tokio::task::JoinHandle<()>> = None;
-        let ended = loop {
+        let mut probing: Option<Probing> = None;
+        // Connected instances spend their time here. So what is done now and then is boxed.
+        loop {
             tokio::select! {
                 biased;
-                () = self.actor.fence.revoked() => break Ended::Lost,
-                () = self.actor.stop.cancelled() => break Ended::Stopped,
+                () = self.actor.fence.revoked() => return Ended::Lost,
+                () = self.actor.stop.cancelled() => return Ended::Stopped,
                 event = events.recv() => {
                     progressed = true;
-                    let Some(event) = event else { break Ended::Dropped("the session ended".into()) };
-                    if let Some(ended) = self.handle(event).await {
-                        break ended;
+                    let Some(event) = event else { return Ended::Dropped("the session ended".into()) };
+                    if let Some(ended) = Box::pin(self.handle(*event)).await {
+                        return ended;
                     }
                 }
                 progress = self.pairing.progress() => {
-                    if let Some(ended) = self.progressed(progress).await {
-                        break ended;
+                    if let Some(ended) = Box::pin(self.progressed(progress)).await {
+                        return ended;
                     }
                 }
                 answer = passkey::answered(&mut self.actor.passkey_answers) => {
-                    if let Some(ended) = self.passkey_answered(answer).await {
-                        break ended;
+                    if let Some(ended) = Box::pin(self.passkey_answered(answer)).await {
+                        return ended;
                     }
                 }
-                Some(alive) = probed.recv() => {
-                    if let Err(why) = alive {
-                        break Ended::Dropped(why);
-                    }
-                    self.actor.deps.round_trips.note(self.actor.id, self.actor.deps.clock.now());
-                }
-                _ = next_probe.tick(), if self.connected_at.is_some() => {
-                    let (connection, report) = (self.connection.clone(), probed_in.clone());
-                    probing = Some(tokio::spawn(async move {
+                alive = probed(&mut probing) => match alive {
+                    Some(Ok(())) => self.actor.deps.round_trips.note(self.actor.id, self.actor.deps.clock.now()),
+                    Some(Err(why)) => return Ended::Dropped(why),
+                    None => {}
+                },
+                _ = next_probe.tick(), if self.connected_at.is_some() && probing.is_none() => {
+                    let connection = self.connection.clone();
+                    probing = Some(AbortOnDropHandle::new(tokio::spawn(async move {
                         let alive = connection.probe(PROBE_DEADLINE).await;
-                        let _ = report.send(alive.map_err(|error| format!("no round trip: {}", chain(&error)))).await;
-                    }));
+                        alive.map_err(|error| format!("no round trip: {}", chain(&error)))
+                    })));
                 }
                 () = tokio::time::sleep_until(login_deadline), if !progressed || self.actor.unlink.is_cancelled() => {
-                    break Ended::Dropped("no sign of the server in time".into());
+                    return Ended::Dropped("no sign of the server in time".into());
                 }
             }
-        };
-        if let Some(probing) = probing {
-            probing.abort();
         }
-        ended
     }
 
     async fn handle(&mut self, event: SessionEvent) -> Option<Ended> {

@@ -16,10 +16,11 @@ use tracing::warn;
 
 use super::link::Acks;
 use super::receipts::Receipts;
-use crate::connection::SessionEvent;
+use crate::connection::{EVENTS_WAITING, SessionEvent};
 
-/// Events of a session that wait to be handled; the library's own tasks wait when it is full.
-const EVENTS_WAITING: usize = 256;
+/// How many events may wait for the actor: all but receipts and acknowledgements. When they are so many, receipts and
+/// acknowledgements wait behind them.
+const OTHERS_WAITING: usize = 256;
 
 /// How long a session that has ended in order may take to tell what it has received last.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -35,9 +36,13 @@ impl Sorter {
     pub fn start(
         acks: Acks,
         receipts: Receipts,
-    ) -> (Self, mpsc::Sender<SessionEvent>, mpsc::Receiver<SessionEvent>) {
+    ) -> (
+        Self,
+        mpsc::Sender<Box<SessionEvent>>,
+        mpsc::Receiver<Box<SessionEvent>>,
+    ) {
         let (told, events) = mpsc::channel(EVENTS_WAITING);
-        let (others, handled) = mpsc::channel(EVENTS_WAITING);
+        let (others, handled) = mpsc::channel(OTHERS_WAITING);
         let close = CancellationToken::new();
         let sorting = sort(events, others, acks, receipts, close.clone());
         let sorter = Self {
@@ -59,8 +64,8 @@ impl Sorter {
 }
 
 async fn sort(
-    mut events: mpsc::Receiver<SessionEvent>,
-    others: mpsc::Sender<SessionEvent>,
+    mut events: mpsc::Receiver<Box<SessionEvent>>,
+    others: mpsc::Sender<Box<SessionEvent>>,
     acks: Acks,
     receipts: Receipts,
     close: CancellationToken,
@@ -75,31 +80,48 @@ async fn sort(
                 events.recv().await
             }
         };
-        match event {
-            None => return,
-            Some(SessionEvent::ServerAck {
+        let Some(event) = event else { return };
+        let other = match *event {
+            SessionEvent::ServerAck {
                 whatsapp_id,
                 error,
                 chat,
-            }) => {
+            } => {
                 if let Some(message) = MessageId::from_whatsapp(&whatsapp_id) {
                     acks.tell(message, error);
                 }
                 if let (None, Some(group)) = (error, chat.filter(Recipient::is_shared)) {
                     receipts.sent_to(whatsapp_id, group);
                 }
+                continue;
             }
-            Some(SessionEvent::Receipt {
+            SessionEvent::Receipt {
                 whatsapp_ids,
                 kind,
                 at,
                 group,
                 reader,
-            }) => receipts.told(whatsapp_ids, kind, at, group.as_ref(), &reader),
-            // Refused once the session is over for the actor: the rest does not matter then.
-            Some(other) => {
-                let _ = others.send(other).await;
+            } => {
+                receipts.told(whatsapp_ids, kind, at, group.as_ref(), &reader);
+                continue;
             }
-        }
+            other => Box::new(other),
+        };
+        // Refused once the session is over for the actor: the rest does not matter then.
+        let _ = others.send(other).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lean::{MOST, size_of_future};
+
+    #[test]
+    fn a_sorter_that_waits_takes_little_memory() {
+        let size = size_of_future(|(events, others, acks, receipts, close)| {
+            sort(events, others, acks, receipts, close)
+        });
+        assert!(size <= MOST, "{size} bytes");
     }
 }

@@ -252,7 +252,7 @@ impl Observer {
             .deps
             .sealer
             .seal(self.id, Purpose::Content, aad, code.as_bytes());
-        match sealing.await {
+        match Box::pin(sealing).await {
             Ok(sealed) => Some(sealed),
             Err(error) => {
                 error!(instance.id = %self.id, error = %chain(&error), "a code to pair by could not be sealed");
@@ -308,9 +308,7 @@ impl Observer {
         let mut news = News::default();
         if self.is_news {
             let (announcer, person) = (&deps.announcer, &self.person);
-            news = announcer
-                .session_becomes(id, from, &mut self.observed, person)
-                .await;
+            news = Box::pin(announcer.session_becomes(id, from, &mut self.observed, person)).await;
         }
         let written = self
             .persist(|| deps.instances.observe(id, token, &self.observed))
@@ -322,7 +320,7 @@ impl Observer {
             }
             self.is_news = false;
             let untold = &self.observed.untold;
-            let left = deps.announcer.session_is(id, &self.fence, news, untold).await;
+            let left = Box::pin(deps.announcer.session_is(id, &self.fence, news, untold)).await;
             self.stored = (self.observed.status, left);
         }
         written
@@ -343,9 +341,10 @@ impl Observer {
             if self.fence.is_revoked() {
                 return Written::Over;
             }
-            // A call that hangs must not hold up the end of a lease that is lost.
+            // A call that hangs must not hold up the end of a lease that is lost. It is boxed, since it has many times the size of
+            // all that waits for it.
             let written = tokio::select! {
-                written = write() => written,
+                written = Box::pin(write()) => written,
                 () = self.fence.revoked() => return Written::Over,
             };
             match written {

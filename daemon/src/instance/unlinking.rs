@@ -23,7 +23,7 @@ const REFUSED_PAUSE: Duration = Duration::from_hours(12);
 
 impl Actor {
     /// Makes sessions until one has unlinked the instance.
-    pub(super) async fn run_to_unlink(mut self) {
+    pub(super) async fn run_to_unlink(&mut self) {
         let mut pause = FIRST_PAUSE;
         self.heed_request();
         while !self.is_too_late_to_unlink() {

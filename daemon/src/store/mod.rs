@@ -1,9 +1,9 @@
 //! The WhatsApp library's storage traits over the fenced, sealed session state.
 //!
-//! The library has its own write-back caches of sessions, sender keys and identities. So little is cached here: two
-//! packs of prekeys, the last steps of sessions that need not be stored one by one (`deferred`), which devices of a
-//! user have nothing stored (`devices`), and some privacy tokens (`tokens`). The owner of the fence is alone, so
-//! reading, changing and writing back under a lock of this process is atomic.
+//! The library has its own write-back caches of sessions, sender keys and identities. So little is cached here: packs of
+//! prekeys while single ones are used up (`prekeys`), the last steps of sessions that need not be stored one by one
+//! (`deferred`), which devices of a user have nothing stored (`devices`), and some privacy tokens (`tokens`). The owner of
+//! the fence is alone, so reading, changing and writing back under a lock of this process is atomic.
 //!
 //! Entries are named `<kind>#<parts>`:
 //!
@@ -94,7 +94,7 @@ pub struct SessionStore {
     received: Received,
     shut: CancellationToken,
     inbound_lost: CancellationToken,
-    missing: Option<mpsc::Sender<MissingInbound>>,
+    missing: Option<mpsc::Sender<Box<MissingInbound>>>,
     ahead: Option<Arc<dyn Ahead>>,
 }
 
@@ -177,7 +177,7 @@ impl SessionStore {
 
     /// The store with a channel for [`MissingInbound`] messages, which it does not let the library acknowledge.
     #[must_use]
-    pub fn telling_missing(self, missing: mpsc::Sender<MissingInbound>) -> Self {
+    pub fn telling_missing(self, missing: mpsc::Sender<Box<MissingInbound>>) -> Self {
         Self {
             missing: Some(missing),
             ..self

@@ -19,31 +19,37 @@ use super::{corrupt, failed};
 /// How many consecutive ids a pack is for.
 const PACK_SIZE: u32 = 64;
 
-/// How many packs are kept in memory: prekeys are made, uploaded and used up in order.
+/// How many packs are kept in memory: prekeys are used up in order, and each is read and then removed.
 const CACHED_PACKS: usize = 2;
 
 /// The packs of one instance.
 #[derive(Debug)]
 pub struct Prekeys {
     state: Arc<dyn SessionState>,
-    /// The packs used last, the latest at the end. The lock is held over every change.
-    cache: Mutex<Vec<(u32, Pack)>>,
+    /// The packs of which a single prekey was used last, the latest at the end. What is made, uploaded or compared many at a
+    /// time is not needed again soon. The lock is held over every change.
+    cache: Mutex<Vec<Cached>>,
+}
+
+/// A pack as it is stored.
+struct Cached {
+    number: u32,
+    bytes: Vec<u8>,
 }
 
 /// The prekeys of one pack by id.
-#[derive(Clone, Default)]
+#[derive(Default)]
 struct Pack(BTreeMap<u32, Prekey>);
 
-#[derive(Clone)]
 struct Prekey {
     uploaded: bool,
     record: Bytes,
 }
 
-impl std::fmt::Debug for Pack {
+impl std::fmt::Debug for Cached {
     /// Records are private keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_tuple("Cached").field(&self.number).finish()
     }
 }
 
@@ -102,7 +108,7 @@ impl Prekeys {
                 .or_default()
                 .push((*id, record.clone()));
         }
-        self.change(by_pack, |pack, keys| {
+        self.change(by_pack, keys.len() == 1, |pack, keys| {
             for (id, record) in keys {
                 pack.0.insert(id, Prekey { uploaded, record });
             }
@@ -113,7 +119,7 @@ impl Prekeys {
 
     /// Marks those that exist; one that was used up meanwhile does not come back.
     pub async fn mark_uploaded(&self, ids: &[u32]) -> Result<(), StoreError> {
-        self.change(by_pack(ids), |pack, ids| {
+        self.change(by_pack(ids), false, |pack, ids| {
             let mut changed = false;
             for id in ids {
                 if let Some(prekey) = pack.0.get_mut(&id)
@@ -129,7 +135,7 @@ impl Prekeys {
     }
 
     pub async fn remove(&self, id: u32) -> Result<(), StoreError> {
-        self.change(by_pack(&[id]), |pack, ids| {
+        self.change(by_pack(&[id]), true, |pack, ids| {
             ids.iter().any(|id| pack.0.remove(id).is_some())
         })
         .await
@@ -137,7 +143,9 @@ impl Prekeys {
 
     pub async fn load(&self, ids: &[u32]) -> Result<Vec<(u32, Bytes)>, StoreError> {
         let mut cache = self.cache.lock().await;
-        let packs = self.packs(&mut cache, by_pack(ids).keys().copied()).await?;
+        let packs = self
+            .packs(&mut cache, by_pack(ids).keys().copied(), ids.len() == 1)
+            .await?;
         let record = |id: &u32| Some((*id, packs.get(&pack_of(*id))?.0.get(id)?.record.clone()));
         Ok(ids.iter().filter_map(record).collect())
     }
@@ -168,52 +176,62 @@ impl Prekeys {
         Ok(0)
     }
 
-    /// Applies `change` to the packs, and writes back those that it says have changed.
+    /// Applies `change` to the packs, and writes back those that it says have changed. `keeps` them in memory.
     async fn change<T>(
         &self,
         mut wanted: BTreeMap<u32, T>,
+        keeps: bool,
         change: impl Fn(&mut Pack, T) -> bool + Send,
     ) -> Result<(), StoreError>
     where
         T: Send,
     {
         let mut cache = self.cache.lock().await;
-        let mut packs = self.packs(&mut cache, wanted.keys().copied()).await?;
+        let mut packs = self.packs(&mut cache, wanted.keys().copied(), keeps).await?;
         let mut entries = Vec::new();
         let mut emptied = Vec::new();
+        let mut kept = Vec::new();
         packs.retain(|number, pack| wanted.remove(number).is_some_and(|values| change(pack, values)));
         for (number, pack) in &packs {
+            let bytes = pack.encode()?;
+            if keeps {
+                kept.push(Cached {
+                    number: *number,
+                    bytes: bytes.clone(),
+                });
+            }
             if pack.0.is_empty() {
                 emptied.push(pack_name(*number));
             } else {
                 entries.push(Entry {
                     key: pack_name(*number),
-                    value: pack.encode()?,
+                    value: bytes,
                     expires: None,
                 });
             }
         }
         // They leave the cache until it is known what was stored.
-        cache.retain(|(number, _)| !packs.contains_key(number));
+        cache.retain(|cached| !packs.contains_key(&cached.number));
         self.state.put_many(entries).await.map_err(failed)?;
         self.state.delete_many(&emptied).await.map_err(failed)?;
-        for (number, pack) in packs {
-            remember(&mut cache, number, pack);
+        for pack in kept {
+            remember(&mut cache, pack);
         }
         Ok(())
     }
 
-    /// The packs of these numbers, from the cache or the state; absent ones are empty.
+    /// The packs of these numbers, from the cache or the state; absent ones are empty. `keeps` in the cache what is read.
     async fn packs(
         &self,
-        cache: &mut Vec<(u32, Pack)>,
+        cache: &mut Vec<Cached>,
         numbers: impl IntoIterator<Item = u32>,
+        keeps: bool,
     ) -> Result<BTreeMap<u32, Pack>, StoreError> {
         let mut packs: BTreeMap<u32, Pack> = BTreeMap::new();
         let mut missing = Vec::new();
         for number in numbers {
-            if let Some((_, pack)) = cache.iter().find(|(cached, _)| *cached == number) {
-                packs.insert(number, pack.clone());
+            if let Some(cached) = cache.iter().find(|cached| cached.number == number) {
+                packs.insert(number, Pack::decode(&cached.bytes)?);
             } else {
                 packs.insert(number, Pack::default());
                 missing.push(pack_name(number));
@@ -224,9 +242,10 @@ impl Prekeys {
         }
         for (name, bytes) in self.state.get_many(&missing).await.map_err(failed)? {
             let number = u32::from_str_radix(last(&name), 16).map_err(|_| corrupt("prekey"))?;
-            let pack = Pack::decode(&bytes)?;
-            remember(cache, number, pack.clone());
-            packs.insert(number, pack);
+            packs.insert(number, Pack::decode(&bytes)?);
+            if keeps {
+                remember(cache, Cached { number, bytes });
+            }
         }
         Ok(packs)
     }
@@ -240,9 +259,9 @@ fn by_pack(ids: &[u32]) -> BTreeMap<u32, Vec<u32>> {
     packs
 }
 
-fn remember(cache: &mut Vec<(u32, Pack)>, number: u32, pack: Pack) {
-    cache.retain(|(cached, _)| *cached != number);
-    cache.push((number, pack));
+fn remember(cache: &mut Vec<Cached>, pack: Cached) {
+    cache.retain(|cached| cached.number != pack.number);
+    cache.push(pack);
     if cache.len() > CACHED_PACKS {
         cache.remove(0);
     }

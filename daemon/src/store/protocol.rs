@@ -563,11 +563,11 @@ impl ProtocolStore for SessionStore {
             return Ok(None);
         }
         // Where too many wait already it is not taken: it stays unacknowledged and comes again.
-        let _ = missing.try_send(MissingInbound {
+        let _ = missing.try_send(Box::new(MissingInbound {
             chat: chat.to_owned(),
             sender: sender.to_owned(),
             id: id.to_owned(),
-        });
+        }));
         Err(StoreError::Validation(
             "the message was decrypted before and neither buffered nor committed".to_owned(),
         ))

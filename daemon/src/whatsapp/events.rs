@@ -5,10 +5,6 @@ use std::time::Duration;
 use chrono::SecondsFormat;
 use shared::clock::Clock;
 use shared::domain::person::Person;
-use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio_util::sync::CancellationToken;
-use tracing::warn;
 use wacore::appstate::patch_decode::WAPatchName;
 use wacore::runtime::Runtime as _;
 use wacore::types::events::{
@@ -23,6 +19,7 @@ use super::address_book::Contacts;
 use super::ending::Ending;
 use super::keys_only::KeysOnly;
 use super::notices::Notices;
+use super::outlet::Outlet;
 use super::own_chat::OwnChat;
 use super::people;
 use super::presence::Presence;
@@ -31,10 +28,6 @@ use super::stops::{Signal, StreamError};
 use crate::connection::{ReceiptKind, SessionEvent};
 use crate::stop::Stop;
 
-/// How many events may wait for the daemon to take them. The library does not wait: beyond this, a receipt is left
-/// out, and any other event ends the session.
-pub const CAPACITY: usize = 1_024;
-
 /// After this long the library's own presence has certainly gone out.
 const PRESENCE_DELAY: Duration = Duration::from_secs(1);
 
@@ -42,10 +35,8 @@ const PRESENCE_DELAY: Duration = Duration::from_secs(1);
 pub struct Translator {
     pub client: std::sync::OnceLock<std::sync::Weak<Client>>,
     pub clock: std::sync::Arc<dyn Clock>,
-    pub queue: mpsc::Sender<SessionEvent>,
+    pub outlet: std::sync::Arc<Outlet>,
     pub ending: std::sync::Arc<Ending>,
-    /// Cancelled when the queue is full and an event came that is no receipt.
-    pub overflow: CancellationToken,
     pub runtime: SessionRuntime,
     pub own_chat: std::sync::Arc<OwnChat>,
     pub keys_only: std::sync::Arc<KeysOnly>,
@@ -81,18 +72,8 @@ const KINDS: [EventKind; 21] = [
 
 impl EventHandler for Translator {
     fn handle_event(&self, event: std::sync::Arc<Event>) {
-        let Some(event) = self.translate(&event) else {
-            return;
-        };
-        match self.queue.try_send(event) {
-            Ok(()) | Err(TrySendError::Closed(_)) => {}
-            Err(TrySendError::Full(SessionEvent::Receipt { .. })) => {
-                warn!("events are not taken in time; a receipt is left out");
-            }
-            Err(TrySendError::Full(_)) => {
-                warn!("events are not taken in time; the session ends");
-                self.overflow.cancel();
-            }
+        if let Some(event) = self.translate(&event) {
+            self.outlet.tell(event);
         }
     }
 

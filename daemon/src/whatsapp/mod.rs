@@ -20,6 +20,7 @@ mod inbound;
 mod keys_only;
 mod network;
 mod notices;
+mod outlet;
 mod own_chat;
 mod pairing;
 mod passkey;

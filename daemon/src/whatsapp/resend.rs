@@ -24,17 +24,18 @@ pub const CAPACITY: usize = 256;
 /// How long asking for one may take.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Asks for missing messages, one after the other.
+/// Asks for missing messages, one after the other. A session waits here for most of its life, so what is rarely done is boxed.
 pub async fn ask_for(
     client: Arc<Client>,
     clock: Arc<dyn Clock>,
     keys_only: Arc<KeysOnly>,
-    mut missing: mpsc::Receiver<MissingInbound>,
+    mut missing: mpsc::Receiver<Box<MissingInbound>>,
 ) {
     while let Some(message) = missing.recv().await {
         let id = &message.id;
         let is_lost = !keys_only.has(&message.chat, id);
-        match tokio::time::timeout(DEADLINE, ask(&client, &message, is_lost, clock.now())).await {
+        let asking = Box::pin(ask(&client, &message, is_lost, clock.now()));
+        match tokio::time::timeout(DEADLINE, asking).await {
             Ok(Ok(())) if !is_lost => debug!(whatsapp.id = %id, "a sender's key came twice"),
             Ok(Ok(())) => {
                 info!(whatsapp.id = %id, "an incoming message is asked for again: its first copy was lost");
@@ -81,4 +82,17 @@ fn stanza(message: &MissingInbound, now: DateTime<Utc>) -> anyhow::Result<Node> 
         stanza.attr("from", &sender).attr("recipient", &chat)
     };
     Ok(stanza.build())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lean::{MOST, size_of_future};
+
+    #[test]
+    fn whoever_waits_for_missing_messages_takes_little_memory() {
+        let size =
+            size_of_future(|(client, clock, keys_only, missing)| ask_for(client, clock, keys_only, missing));
+        assert!(size <= MOST, "{size} bytes");
+    }
 }

@@ -31,15 +31,16 @@ use whatsapp_rust::bot::Bot;
 use whatsapp_rust::{CacheConfig, ChatStateType, Client};
 
 use self::addressing::GROUP_DEADLINE;
-use self::running::{SessionTask, forward, store_deferred};
+use self::running::{SessionTask, store_deferred};
 use super::address_book::Contacts;
 use super::crowds::{Crowds, MANY};
 use super::ending::Ending;
-use super::events::{self, Translator};
+use super::events::Translator;
 use super::following::Following;
 use super::inbound::{Followed, Inbound};
 use super::keys_only::KeysOnly;
 use super::notices::Notices;
+use super::outlet::Outlet;
 use super::own_chat::OwnChat;
 use super::polls::Polls;
 use super::presence::Presence;
@@ -114,18 +115,17 @@ impl WhatsAppSession {
         let polls = Polls::new(Arc::clone(&store), secrets.clone());
         let following = Arc::new(Following::new(Arc::clone(&session.notices)));
         let notices = Arc::new(Notices::new(session.notices, Arc::clone(&connector.clock)));
-        let (queue, waiting) = mpsc::channel(events::CAPACITY);
         let ending = Arc::new(Ending::default());
         let (own_chat, keys_only, presence) = <(Arc<OwnChat>, Arc<KeysOnly>, Arc<Presence>)>::default();
-        let [overflow, commit_failed, stop, over] = <[CancellationToken; 4]>::default();
+        let [commit_failed, stop] = <[CancellationToken; 2]>::default();
+        let outlet = Arc::new(Outlet::new(session.events, stop.clone()));
         let tasks = TaskTracker::new();
         let runtime = SessionRuntime::new(tasks.clone(), stop.clone());
         let translator = Arc::new(Translator {
             client: std::sync::OnceLock::new(),
             clock: Arc::clone(&connector.clock),
-            queue: queue.clone(),
+            outlet: Arc::clone(&outlet),
             ending: Arc::clone(&ending),
-            overflow: overflow.clone(),
             runtime: runtime.clone(),
             own_chat: Arc::clone(&own_chat),
             keys_only: Arc::clone(&keys_only),
@@ -190,18 +190,14 @@ impl WhatsAppSession {
             store,
             dialler,
             ending,
-            queue,
+            outlet,
             stop: handle.stop.clone(),
             asked: handle.asked.clone(),
-            overflow,
             commit_failed,
-            over: over.clone(),
             tasks: handle.tasks.clone(),
         };
         handle.ask_for_missing(keys_only, to_ask_for);
-        let telling = forward(waiting, session.events, handle.stop.clone(), over);
-        connector.tasks.spawn(telling);
-        connector.tasks.spawn(task.run(bot));
+        connector.tasks.spawn(task.run(Box::pin(bot.run())));
         Ok(handle)
     }
 }
@@ -235,7 +231,7 @@ impl WhatsAppSession {
     }
 
     /// Has the library's gaps in the state asked for, while the session lasts.
-    fn ask_for_missing(&self, keys_only: Arc<KeysOnly>, missing: mpsc::Receiver<MissingInbound>) {
+    fn ask_for_missing(&self, keys_only: Arc<KeysOnly>, missing: mpsc::Receiver<Box<MissingInbound>>) {
         let (client, clock) = (Arc::clone(&self.client), Arc::clone(&self.clock));
         let asking = resend::ask_for(client, clock, keys_only, missing);
         self.tasks

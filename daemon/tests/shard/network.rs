@@ -249,7 +249,7 @@ impl Connector for Network {
 /// comes out: a session tells all that it has received.
 async fn forward(
     mut told: mpsc::Receiver<SessionEvent>,
-    events: mpsc::Sender<SessionEvent>,
+    events: mpsc::Sender<Box<SessionEvent>>,
     line: Arc<Line>,
 ) {
     loop {
@@ -266,14 +266,14 @@ async fn forward(
             event = told.recv() => event,
         };
         let Some(event) = event else { break };
-        if events.send(event).await.is_err() {
+        if events.send(Box::new(event)).await.is_err() {
             return;
         }
     }
     let last_words = std::mem::take(&mut *line.last_words.lock().expect("no holder panics"));
     for event in last_words {
         // The daemon may want nothing more.
-        let _ = events.send(event).await;
+        let _ = events.send(Box::new(event)).await;
     }
 }
 

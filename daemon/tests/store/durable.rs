@@ -358,7 +358,7 @@ async fn an_incoming_message_that_was_neither_buffered_nor_committed_is_told() {
         store.get_pending_inbound("c", "s", "3").await.is_err(),
         "one too many is not acknowledged either"
     );
-    assert_eq!(told.try_recv().unwrap(), message("2"));
+    assert_eq!(*told.try_recv().unwrap(), message("2"));
     assert!(told.try_recv().is_err());
 }
 

@@ -1,5 +1,6 @@
 //! What the store knows of what rests in the table, and does not read again.
 
+use bytes::Bytes;
 use testbed::relay::{On, Relay};
 use wacore::store::traits::{ProtocolStore as _, SignalStore as _};
 
@@ -31,6 +32,34 @@ async fn devices_of_which_nothing_is_stored_are_read_once() {
     assert!(store.get_session("15550001:9@hosted.0").await.unwrap().is_some());
     assert!(store.get_session("15550001@c.us.0").await.unwrap().is_some());
     assert_eq!(store.get_session("15550001:8@c.us.0").await.unwrap(), None);
+}
+
+/// Each message from somebody new uses one up: the library reads it, and removes it when the session is stored. What the library
+/// compares with the server's keys after each login is not kept for the rest of the session.
+#[tokio::test]
+async fn prekeys_are_kept_in_memory_while_they_are_used_up_one_by_one() {
+    let world = World::new().await;
+    let keys: Vec<(u32, Bytes)> = (0..128).map(|id| (id, Bytes::from(vec![7; 70]))).collect();
+    let earlier = world.store(1);
+    earlier.store_prekeys_batch(&keys, true).await.unwrap();
+    let relay = Relay::before(&world.database.endpoint).await;
+    let reads = relay.watch(On::operations(["GetItem", "Query", "BatchGetItem"]).with("sess#"));
+    let store = world.store_behind(&relay, 2);
+    let ids: Vec<u32> = (0..128).collect();
+    for read in 1..=2 {
+        assert_eq!(store.load_prekeys_batch(&ids).await.unwrap().len(), 128);
+        assert_eq!(
+            reads.hits(),
+            read,
+            "both packs in one request, and nothing is kept"
+        );
+    }
+    for id in 0..9 {
+        assert!(store.load_prekey(id).await.unwrap().is_some());
+        store.remove_prekey(id).await.unwrap();
+        assert_eq!(store.load_prekey(id).await.unwrap(), None);
+    }
+    assert_eq!(reads.hits(), 3, "the pack is read once");
 }
 
 /// The library asks for the token of a message's recipient each time.

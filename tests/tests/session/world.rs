@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use buffa::Message as _;
-use daemon::connection::{Connection, Connector, InboundMessage, Session, SessionEvent};
+use daemon::connection::{Connection, Connector, EVENTS_WAITING, InboundMessage, Session, SessionEvent};
 use daemon::notice::Notice;
 use daemon::stop::Answer;
 use daemon::whatsapp::{Settings, WhatsAppConnector};
@@ -99,7 +99,7 @@ impl World {
 
     async fn try_to_begin(&self, state: Arc<dyn SessionState>) -> Option<Running> {
         let (sink, committed) = Sink::new(Arc::clone(&self.seen));
-        let (sender, events) = mpsc::channel(16);
+        let (sender, events) = mpsc::channel(EVENTS_WAITING);
         let book = Arc::new(Book::default());
         let (heard, notices) = mpsc::channel(10_000);
         let session = Session {
@@ -256,7 +256,7 @@ impl World {
 /// A session and what comes out of it.
 pub struct Running {
     pub connection: Arc<dyn Connection>,
-    pub events: mpsc::Receiver<SessionEvent>,
+    pub events: mpsc::Receiver<Box<SessionEvent>>,
     pub book: Arc<Book>,
     pub sink: Arc<Sink>,
     pub committed: mpsc::Receiver<InboundMessage>,
@@ -352,7 +352,7 @@ impl Running {
         in_time("the end of the session", async {
             let mut rest = Vec::new();
             while let Some(event) = self.events.recv().await {
-                rest.push(event);
+                rest.push(*event);
             }
             rest
         })
@@ -363,11 +363,11 @@ impl Running {
 /// The next event: of those that came early, else of what comes.
 async fn next(
     early: &mut VecDeque<SessionEvent>,
-    events: &mut mpsc::Receiver<SessionEvent>,
+    events: &mut mpsc::Receiver<Box<SessionEvent>>,
 ) -> Option<SessionEvent> {
     match early.pop_front() {
         Some(event) => Some(event),
-        None => events.recv().await,
+        None => events.recv().await.map(|event| *event),
     }
 }
 

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
-use whatsapp_rust::bot::Bot;
 use whatsapp_rust::{Client, RawNodeLease};
 
 use super::DISCONNECT_DEADLINE;
@@ -17,6 +16,7 @@ use crate::connection::SessionEvent;
 use crate::stop::{Answer, Course};
 use crate::store::SessionStore;
 use crate::whatsapp::ending::Ending;
+use crate::whatsapp::outlet::Outlet;
 use crate::whatsapp::stops::Signal;
 use crate::whatsapp::transport::Dialler;
 use crate::whatsapp::versions::{Refused, Version, Versions};
@@ -32,32 +32,6 @@ const STREAM_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long closing an abandoned socket may take.
 const HANG_UP_DEADLINE: Duration = Duration::from_secs(1);
-
-/// Hands events on, and waits for the daemon to take them. Ends after the last event of a session that is over. Also
-/// ends when the daemon takes no more, which ends the session.
-pub async fn forward(
-    mut waiting: mpsc::Receiver<SessionEvent>,
-    events: mpsc::Sender<SessionEvent>,
-    stop: CancellationToken,
-    over: CancellationToken,
-) {
-    loop {
-        let event = tokio::select! {
-            biased;
-            event = waiting.recv() => event,
-            () = over.cancelled() => {
-                // Nothing more goes in; what is in comes out.
-                waiting.close();
-                waiting.recv().await
-            }
-        };
-        let Some(event) = event else { return };
-        if events.send(event).await.is_err() {
-            stop.cancel();
-            return;
-        }
-    }
-}
 
 /// The task that runs the client, to its end.
 pub struct SessionTask {
@@ -77,37 +51,33 @@ pub struct SessionTask {
     pub dialler: Dialler,
     /// What is known of the session's end.
     pub ending: Arc<Ending>,
-    /// Where it tells what happens.
-    pub queue: mpsc::Sender<SessionEvent>,
+    /// Where it tells what happens. It is closed when all is told and every task has ended.
+    pub outlet: Arc<Outlet>,
     /// Ends every task of the session at once.
     pub stop: CancellationToken,
     /// Cancelled when the session's end was asked for.
     pub asked: CancellationToken,
-    /// Cancelled when events were not taken in time.
-    pub overflow: CancellationToken,
     /// Cancelled when an incoming message could not be committed.
     pub commit_failed: CancellationToken,
-    /// Cancelled when all is told and every task has ended.
-    pub over: CancellationToken,
     /// The tasks of the session.
     pub tasks: TaskTracker,
 }
 
 impl SessionTask {
-    /// Runs the client, and tells how that ended.
-    pub async fn run(self, bot: Bot) {
+    /// Runs the client, at first as `first` does, and tells how that ended.
+    pub async fn run(self, first: BoxFuture<'static, ()>) {
         let client = Arc::clone(&self.client);
         let reason = tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
             () = self.store.inbound_lost().cancelled() => Some("an incoming message could not be stored"),
-            () = self.overflow.cancelled() => Some("events were not taken in time"),
+            () = self.outlet.overflow().cancelled() => Some("events were not taken in time"),
             () = self.commit_failed.cancelled() => {
                 // The message is buffered and durable: an orderly end keeps it, and it comes again.
                 self.disconnect_in_time().await;
                 Some("an incoming message could not be committed")
             }
-            () = self.serve(client, bot) => None,
+            () = self.serve(client, first) => None,
         };
         if reason.is_some() || self.stop.is_cancelled() {
             self.store.shut();
@@ -122,26 +92,25 @@ impl SessionTask {
         self.client.signal_shutdown_sync();
         drop(self.stanzas);
         if !self.asked.is_cancelled() {
-            let end = end(&self.ending, reason, &self.versions, self.version);
+            let end = Box::pin(end(&self.ending, reason, &self.versions, self.version));
             if let Some(end) = self.asked.run_until_cancelled(end).await {
-                // Refused where the daemon has gone already.
-                let _ = self.queue.send(end).await;
+                self.outlet.tell_in_time(end).await;
             }
         }
         self.tasks.close();
         self.tasks.wait().await;
-        self.over.cancel();
+        self.outlet.close();
         info!(instance.id = %self.instance, "session over");
     }
 
     /// Runs the client until its stream ends, and again where that was the end of pairing.
-    async fn serve(&self, client: Arc<Client>, bot: Bot) {
+    async fn serve(&self, client: Arc<Client>, first: BoxFuture<'static, ()>) {
         let mut linked = client.pn().is_some();
-        self.until_end(bot.run()).await;
+        self.until_end(first).await;
         while self.is_paired(&client, linked).await && !self.ending.is_over() && !self.asked.is_cancelled() {
             linked = true;
             self.ending.forget();
-            self.until_end(client.run()).await;
+            self.until_end(Box::pin(client.run())).await;
         }
         if !self.asked.is_cancelled() {
             store_deferred(&self.store).await;
@@ -152,8 +121,7 @@ impl SessionTask {
     }
 
     /// Runs the client until its stream ends, and ends it where the library would go on.
-    async fn until_end(&self, run: impl Future<Output = ()>) {
-        tokio::pin!(run);
+    async fn until_end(&self, mut run: BoxFuture<'_, ()>) {
         tokio::select! {
             () = &mut run => return,
             () = self.ending.hung_up() => {}
@@ -176,7 +144,7 @@ impl SessionTask {
     }
 
     async fn disconnect_in_time(&self) {
-        if tokio::time::timeout(DISCONNECT_DEADLINE, self.client.disconnect())
+        if tokio::time::timeout(DISCONNECT_DEADLINE, Box::pin(self.client.disconnect()))
             .await
             .is_err()
         {
@@ -216,9 +184,21 @@ fn disconnected(reason: impl Into<String>, blames_wire: bool) -> SessionEvent {
 /// Stores the last steps of Signal sessions. If that fails, the next session skips what this one had reserved, which
 /// costs little.
 pub async fn store_deferred(store: &SessionStore) {
-    match tokio::time::timeout(STORE_DEADLINE, store.store_deferred()).await {
+    match tokio::time::timeout(STORE_DEADLINE, Box::pin(store.store_deferred())).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => debug!(%error, "the last steps of sessions were not stored"),
         Err(_) => debug!("the last steps of sessions were not stored in time"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lean::{MOST, size_of_future};
+
+    #[test]
+    fn a_session_that_waits_takes_little_memory() {
+        let size = size_of_future(|(task, first)| SessionTask::run(task, first));
+        assert!(size <= MOST, "{size} bytes");
     }
 }
