@@ -32,6 +32,10 @@ impl Gate {
 
 #[async_trait]
 impl SessionState for Gate {
+    fn is_writable(&self) -> bool {
+        self.writable().is_ok() && self.state.is_writable()
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
         self.state.get(key).await
     }

@@ -20,7 +20,7 @@
 //! | `bk` | a base key, for collisions in retries |
 //! | `dev`, `grp`, `tc` | a user's devices; a group's metadata; a privacy token |
 //! | `sent` | a sent message, for retries: two hours |
-//! | `in` | an incoming message, or a stub of one that is too large (`oversize`), until it is committed, seven days at most; that it was, without it: 30 days |
+//! | `in` | an incoming message, or a stub of one that is too large (`oversize`), until it is committed, seven days at most; that it was, without it: 30 days. None of the library's own (`probe`) |
 //! | `ms` | a message's secret, until its own deadline |
 //! | `poll` | a poll with its secret and its votes: 90 days (`polls`) |
 
@@ -35,6 +35,7 @@ mod oversize;
 mod pairs;
 mod polls;
 mod prekeys;
+mod probe;
 mod protocol;
 mod received;
 mod signal;
@@ -61,6 +62,7 @@ use devices::Devices;
 use gate::Gate;
 use names::kind;
 use prekeys::Prekeys;
+use probe::Probes;
 use received::Received;
 use tokens::Tokens;
 
@@ -92,6 +94,7 @@ pub struct SessionStore {
     tokens: Tokens,
     locks: Locks,
     received: Received,
+    probes: Probes,
     shut: CancellationToken,
     inbound_lost: CancellationToken,
     missing: Option<mpsc::Sender<MissingInbound>>,
@@ -159,6 +162,7 @@ impl SessionStore {
             tokens: Tokens::default(),
             locks: Locks::default(),
             received: Received::default(),
+            probes: Probes::default(),
             shut,
             inbound_lost: CancellationToken::new(),
             missing: None,
@@ -194,6 +198,15 @@ impl SessionStore {
     /// the server's redelivery.
     pub fn inbound_lost(&self) -> &CancellationToken {
         &self.inbound_lost
+    }
+
+    /// An error where a write would be refused without a request.
+    fn writable(&self) -> Result<(), StoreError> {
+        if self.state.is_writable() {
+            Ok(())
+        } else {
+            Err(failed(StorageError::Fenced))
+        }
     }
 
     async fn get_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {

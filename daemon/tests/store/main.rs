@@ -10,6 +10,7 @@ mod known;
 mod model;
 mod msg_secret;
 mod polls;
+mod probe;
 mod protocol;
 mod signal;
 mod support;

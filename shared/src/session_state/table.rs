@@ -222,10 +222,10 @@ impl TableSessionState {
 
     /// This is checked last, so that little time passes between the check and the request.
     fn still_ours(&self) -> Result<(), StorageError> {
-        if self.fence.is_revoked() {
-            Err(StorageError::Fenced)
-        } else {
+        if self.is_writable() {
             Ok(())
+        } else {
+            Err(StorageError::Fenced)
         }
     }
 
@@ -392,6 +392,10 @@ impl TableSessionState {
 
 #[async_trait]
 impl SessionState for TableSessionState {
+    fn is_writable(&self) -> bool {
+        !self.fence.is_revoked()
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
         let answer = self.table.get(&keys::session_entry(self.instance, key)).await?;
         match answer {
