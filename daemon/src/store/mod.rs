@@ -2,8 +2,8 @@
 //!
 //! The library has its own write-back caches of sessions, sender keys and identities. So little is cached here: two
 //! packs of prekeys, the last steps of sessions that need not be stored one by one (`deferred`), which devices of a
-//! user have nothing stored (`devices`), and some privacy tokens (`tokens`). The owner of the fence is alone, so
-//! reading, changing and writing back under a lock of this process is atomic.
+//! user have nothing stored (`devices`), some privacy tokens (`tokens`), and what device is stored (`device`). The owner
+//! of the fence is alone, so reading, changing and writing back under a lock of this process is atomic.
 //!
 //! Entries are named `<kind>#<parts>`:
 //!
@@ -89,6 +89,7 @@ pub struct SessionStore {
     state: Arc<dyn SessionState>,
     clock: Arc<dyn Clock>,
     prekeys: Prekeys,
+    device: Mutex<device::Known>,
     deferred: Deferred,
     devices: Devices,
     tokens: Tokens,
@@ -157,6 +158,7 @@ impl SessionStore {
             prekeys: Prekeys::new(Arc::clone(&state)),
             state,
             clock,
+            device: Mutex::default(),
             deferred: Deferred::default(),
             devices: Devices::default(),
             tokens: Tokens::default(),
