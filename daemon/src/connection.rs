@@ -43,6 +43,8 @@ pub trait Connector: Send + Sync + Debug {
 pub struct Session {
     /// The instance.
     pub instance: InstanceId,
+    /// The account that it is paired with, by its names that are known; nobody where there is none.
+    pub account: Person,
     /// Its stored session state.
     pub state: Arc<dyn SessionState>,
     /// Where incoming messages are committed.

@@ -2,8 +2,9 @@
 //!
 //! The library has its own write-back caches of sessions, sender keys and identities. So little is cached here: two
 //! packs of prekeys, the last steps of sessions that need not be stored one by one (`deferred`), which devices of a
-//! user have nothing stored (`devices`), some privacy tokens (`tokens`), and what device is stored (`device`). The owner
-//! of the fence is alone, so reading, changing and writing back under a lock of this process is atomic.
+//! user have nothing stored (`devices`), some privacy tokens (`tokens`), what device is stored (`device`), and what was
+//! read as the session began (`early`). The owner of the fence is alone, so reading, changing and writing back under a lock
+//! of this process is atomic.
 //!
 //! Entries are named `<kind>#<parts>`:
 //!
@@ -28,6 +29,7 @@ mod app_sync;
 mod deferred;
 mod device;
 mod devices;
+mod early;
 mod gate;
 mod msg_secret;
 mod names;
@@ -66,8 +68,11 @@ use probe::Probes;
 use received::Received;
 use tokens::Tokens;
 
+pub use device::DEVICE;
+pub use early::{Early, Found};
 pub use oversize::{MAX_TEXT, is_oversize, is_stub};
 pub use polls::{CastVote, Counted, NewPoll, StoredPoll};
+pub use signal::session_entry;
 
 /// How long a sent message is kept for retries; its content rests no longer.
 const SENT_MESSAGE_TERM: TimeDelta = TimeDelta::hours(2);
@@ -152,8 +157,13 @@ struct Locks {
 impl SessionStore {
     /// A store over `state`.
     pub fn new(state: Arc<dyn SessionState>, clock: Arc<dyn Clock>) -> Self {
+        Self::having_read(Early::default(), state, clock)
+    }
+
+    /// The same where some entries of `state` were read early.
+    pub fn having_read(early: Early, state: Arc<dyn SessionState>, clock: Arc<dyn Clock>) -> Self {
         let shut = CancellationToken::new();
-        let state: Arc<dyn SessionState> = Arc::new(Gate::new(state, shut.clone()));
+        let state: Arc<dyn SessionState> = Arc::new(Gate::new(state, early, shut.clone()));
         Self {
             prekeys: Prekeys::new(Arc::clone(&state)),
             state,

@@ -6,6 +6,7 @@
 mod app_sync;
 mod device;
 mod durable;
+mod early;
 mod known;
 mod model;
 mod msg_secret;

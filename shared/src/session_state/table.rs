@@ -418,7 +418,10 @@ impl SessionState for TableSessionState {
         distinct.dedup();
         let mut values = Vec::with_capacity(distinct.len());
         for batch in distinct.chunks(BATCH_GET_LIMIT) {
-            for item in self.batch_get(batch).await? {
+            // A data key that is not at hand is read and unwrapped meanwhile.
+            let warming = self.sealer.warm(self.instance, Purpose::Session);
+            let (items, ()) = tokio::join!(self.batch_get(batch), warming);
+            for item in items? {
                 values.extend(self.read(item).await?);
             }
         }
