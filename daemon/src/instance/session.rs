@@ -101,6 +101,7 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
     let (sorter, events_in, mut events) = Sorter::start(acks.clone(), actor.receipts.clone());
     let session = Session {
         instance: actor.id,
+        account: actor.observer.account(),
         state: actor.deps.session_state(actor.id, &actor.fence),
         inbound: Arc::new(Inbound::new(actor)),
         book: Arc::new(Book::new(actor.deps.clone(), actor.id, actor.fence.clone())),

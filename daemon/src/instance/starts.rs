@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 
 /// How long a start keeps its place at most: one that hangs must not stop the others.
 pub const LONGEST_START: Duration = Duration::from_secs(40);
 
-/// A start that had to wait for a place waits up to this much more, at random, so that places which become free
-/// together are not taken together.
-const JITTER_MS: u64 = 250;
+/// The mean time between two starts that had to wait for a place: they begin one after the other, so that places which
+/// become free together are not taken together. 250 begin in a second at most, which is more than two cores can do. Each
+/// time is between half and one and a half of this, at random, so that daemons which begin together do not go in step.
+const APART: Duration = Duration::from_millis(4);
 
 /// The places of a daemon in which sessions begin.
 #[derive(Debug)]
@@ -20,6 +22,7 @@ pub struct Starts {
     /// Those of them that sessions which begin by themselves may take, so that nobody waits for a QR code behind a
     /// whole take-over.
     unasked: Arc<Semaphore>,
+    turns: Turns,
 }
 
 impl Starts {
@@ -29,6 +32,7 @@ impl Starts {
         Self {
             all: Arc::new(Semaphore::new(places)),
             unasked: Arc::new(Semaphore::new(places - places / 4)),
+            turns: Turns(Mutex::new(Instant::now())),
         }
     }
 
@@ -42,7 +46,7 @@ impl Starts {
         }
         permits.push(acquire(&self.all).await);
         if had_to_wait {
-            tokio::time::sleep(Duration::from_millis(rand::random_range(0..=JITTER_MS))).await;
+            tokio::time::sleep_until(self.turns.next(Instant::now())).await;
         }
         Start(Arc::new(Mutex::new(permits)))
     }
@@ -51,6 +55,20 @@ impl Starts {
 async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     let acquired = Arc::clone(semaphore).acquire_owned().await;
     acquired.expect("it is never closed")
+}
+
+/// Until when those who had to wait for a place have their turns.
+#[derive(Debug)]
+struct Turns(Mutex<Instant>);
+
+impl Turns {
+    /// When whoever asks at `now` may begin. Who asks next may begin about [`APART`] later.
+    fn next(&self, now: Instant) -> Instant {
+        let mut taken_until = self.0.lock().expect("no holder panics");
+        let turn = now.max(*taken_until);
+        *taken_until = turn + APART.mul_f64(rand::random_range(0.5..=1.5));
+        turn
+    }
 }
 
 /// A place that is taken until the start is over: the session is connected, shows a code, or has ended. Clones share
@@ -94,5 +112,19 @@ mod tests {
         }
         assert!(starts.begin(false).now_or_never().is_none());
         assert!(starts.begin(true).now_or_never().is_some());
+    }
+
+    #[test]
+    fn places_that_become_free_together_are_not_taken_together() {
+        let now = Instant::now();
+        let turns = Turns(Mutex::new(now));
+        let taken: Vec<Instant> = (0..64).map(|_| turns.next(now)).collect();
+        assert_eq!(taken[0], now, "the first waits for nobody");
+        for pair in taken.windows(2) {
+            let apart = pair[1] - pair[0];
+            assert!((APART / 2..=APART * 3 / 2).contains(&apart), "{apart:?}");
+        }
+        let later = now + Duration::from_secs(1);
+        assert_eq!(turns.next(later), later, "nor does who comes when all have begun");
     }
 }

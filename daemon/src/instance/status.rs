@@ -100,6 +100,12 @@ impl Observer {
         self.account.is_some()
     }
 
+    /// The account that the instance is paired with, by its names that are known; nobody where there is none.
+    pub fn account(&self) -> Person {
+        let account = self.account.as_ref();
+        account.map(|account| account.person.clone()).unwrap_or_default()
+    }
+
     /// Whether the table may have another account.
     pub fn owes_account(&self) -> bool {
         self.owes_account

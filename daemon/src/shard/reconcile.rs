@@ -4,16 +4,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use futures::StreamExt as _;
 use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
 use shared::seal::Purpose;
 use shared::storage::StorageError;
-use shared::storage::instances::Observation;
+use shared::storage::instances::{Observation, READ_TOGETHER, ReadTogether};
 use shared::telemetry::chain;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
@@ -24,8 +25,9 @@ use crate::instance::link::Links;
 use crate::instance::{Actor, ActorHandle};
 use crate::lease::Hold;
 
-/// How many instances a sweep reads at once.
-const READ_AT_ONCE: usize = 8;
+/// For how long what a sweep has read of many instances counts, while it sees to one after the other. The next sweep sees to
+/// the rest.
+const FRESH: Duration = Duration::from_secs(5);
 
 /// A shard's instances, kept as they are wanted.
 #[derive(Debug)]
@@ -89,8 +91,8 @@ impl Reconciler {
         }
     }
 
-    /// Looks at every instance of the shard. `false` where some could not be read and may be soon. One that cannot be
-    /// read costs that instance alone; where many in a row cannot be read, the table is away.
+    /// Looks at every instance of the shard, many in one request. `false` where some could not be read and may be soon. One
+    /// that is damaged costs that instance alone; where none of many can be read, the table is away.
     pub async fn sweep(self: &Arc<Self>) -> bool {
         let shard = self.hold.shard;
         let ids = match self
@@ -105,22 +107,35 @@ impl Reconciler {
                 return false;
             }
         };
-        let looking = futures::stream::iter(ids).map(|id| async move { (id, self.look_at(id).await) });
-        let mut looking = std::pin::pin!(looking.buffer_unordered(READ_AT_ONCE));
-        let (mut is_complete, mut failed_in_a_row) = (true, 0);
-        while let Some((id, looked)) = looking.next().await {
-            let Err(error) = looked else {
-                failed_in_a_row = 0;
-                continue;
+        let mut is_complete = true;
+        for ids in ids.chunks(READ_TOGETHER) {
+            let (look, fresh_until) = (self.begin_look(), Instant::now() + FRESH);
+            let ReadTogether { read, left } = match self.deps.instances.get_together_with_deleted(ids).await {
+                Ok(together) => together,
+                Err(error) => {
+                    warn!(%shard, count = ids.len(), error = %chain(&error), "could not look at some instances");
+                    if error.nature().is_permanent() {
+                        continue;
+                    }
+                    return false;
+                }
             };
-            warn!(%shard, instance.id = %id, error = %chain(&error), "could not look at an instance");
-            if error.nature().is_permanent() {
-                continue;
+            if !left.is_empty() {
+                warn!(%shard, count = left.len(), "the table had no capacity for a look at some instances");
+                is_complete = false;
             }
-            is_complete = false;
-            failed_in_a_row += 1;
-            if failed_in_a_row >= READ_AT_ONCE {
-                break;
+            for (id, instance) in read {
+                if Instant::now() >= fresh_until {
+                    is_complete = false;
+                    break;
+                }
+                match instance {
+                    Ok(instance) => self.make_so(look, id, instance).await,
+                    Err(error) => {
+                        warn!(%shard, instance.id = %id, error = %chain(&error), "could not look at an instance");
+                        is_complete &= error.nature().is_permanent();
+                    }
+                }
             }
         }
         is_complete
@@ -144,8 +159,7 @@ impl Reconciler {
 
     /// Looks at an instance. Answers whether it is this shard's and was never paired, or not since it was logged out.
     async fn look(self: &Arc<Self>, id: InstanceId) -> Result<bool, StorageError> {
-        // A look that begins later sees something as new or newer.
-        let look = self.looks.fetch_add(1, Ordering::Relaxed) + 1;
+        let look = self.begin_look();
         let instance = self.deps.instances.get_with_deleted(id).await?;
         let is_new = instance.as_ref().is_some_and(|instance| {
             instance.network == self.deps.network
@@ -155,6 +169,11 @@ impl Reconciler {
         });
         self.make_so(look, id, instance).await;
         Ok(is_new)
+    }
+
+    /// The number of a look that begins now. One that begins later sees something as new or newer.
+    fn begin_look(&self) -> u64 {
+        self.looks.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// Disconnects everything, in order where the lease still holds.

@@ -1,4 +1,4 @@
-//! Session state that can be shut for writing.
+//! Session state that can be shut for writing, and of which some entries were read early.
 
 use std::sync::Arc;
 
@@ -8,17 +8,22 @@ use shared::session_state::{Entry, Gone, Listed, Noted, Page, Recalled, SessionS
 use shared::storage::StorageError;
 use tokio_util::sync::CancellationToken;
 
+use super::early::{Early, Found};
+
 /// Passes everything on until it is shut; then it refuses writes. The library's write-back caches and savers flush
 /// when they end. A session that must store nothing more is shut here, below all of them.
+///
+/// It answers the first look at an entry that was read early.
 #[derive(Debug)]
 pub struct Gate {
     state: Arc<dyn SessionState>,
+    early: Early,
     shut: CancellationToken,
 }
 
 impl Gate {
-    pub fn new(state: Arc<dyn SessionState>, shut: CancellationToken) -> Self {
-        Self { state, shut }
+    pub fn new(state: Arc<dyn SessionState>, early: Early, shut: CancellationToken) -> Self {
+        Self { state, early, shut }
     }
 
     fn writable(&self) -> Result<(), StorageError> {
@@ -32,7 +37,14 @@ impl Gate {
 
 #[async_trait]
 impl SessionState for Gate {
+    fn is_writable(&self) -> bool {
+        self.writable().is_ok() && self.state.is_writable()
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
+        if let Some(Found(value)) = self.early.take(key) {
+            return Ok(value);
+        }
         self.state.get(key).await
     }
 
@@ -46,31 +58,38 @@ impl SessionState for Gate {
 
     async fn put(&self, key: &str, value: &[u8], expires: Option<DateTime<Utc>>) -> Result<(), StorageError> {
         self.writable()?;
+        self.early.forget([key]);
         self.state.put(key, value, expires).await
     }
 
     async fn put_many(&self, entries: Vec<Entry>) -> Result<(), StorageError> {
         self.writable()?;
+        self.early.forget(entries.iter().map(|entry| entry.key.as_str()));
         self.state.put_many(entries).await
     }
 
     async fn delete(&self, key: &str) -> Result<(), StorageError> {
         self.writable()?;
+        self.early.forget([key]);
         self.state.delete(key).await
     }
 
     async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError> {
         self.writable()?;
+        self.early.forget(keys.iter().map(String::as_str));
         self.state.delete_many(keys).await
     }
 
     async fn delete_remembered(&self, gone: &[Gone], remembered: TimeDelta) -> Result<(), StorageError> {
         self.writable()?;
+        self.early.forget(gone.iter().map(|gone| gone.key.as_str()));
         self.state.delete_remembered(gone, remembered).await
     }
 
     async fn put_recalling(&self, entries: Vec<Noted>) -> Result<Vec<Recalled>, StorageError> {
         self.writable()?;
+        self.early
+            .forget(entries.iter().map(|noted| noted.entry.key.as_str()));
         self.state.put_recalling(entries).await
     }
 
@@ -88,6 +107,7 @@ impl SessionState for Gate {
 
     async fn clear(&self) -> Result<(), StorageError> {
         self.writable()?;
+        self.early.forget_all();
         self.state.clear().await
     }
 }

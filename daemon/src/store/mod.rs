@@ -2,8 +2,9 @@
 //!
 //! The library has its own write-back caches of sessions, sender keys and identities. So little is cached here: packs of
 //! prekeys while single ones are used up (`prekeys`), the last steps of sessions that need not be stored one by one
-//! (`deferred`), which devices of a user have nothing stored (`devices`), and some privacy tokens (`tokens`). The owner of
-//! the fence is alone, so reading, changing and writing back under a lock of this process is atomic.
+//! (`deferred`), which devices of a user have nothing stored (`devices`), some privacy tokens (`tokens`), what device is
+//! stored (`device`), and what was read as the session began (`early`). The owner of the fence is alone, so reading,
+//! changing and writing back under a lock of this process is atomic.
 //!
 //! Entries are named `<kind>#<parts>`:
 //!
@@ -20,7 +21,7 @@
 //! | `bk` | a base key, for collisions in retries |
 //! | `dev`, `grp`, `tc` | a user's devices; a group's metadata; a privacy token |
 //! | `sent` | a sent message, for retries: two hours |
-//! | `in` | an incoming message, or a stub of one that is too large (`oversize`), until it is committed, seven days at most; that it was, without it: 30 days |
+//! | `in` | an incoming message, or a stub of one that is too large (`oversize`), until it is committed, seven days at most; that it was, without it: 30 days. None of the library's own (`probe`) |
 //! | `ms` | a message's secret, until its own deadline |
 //! | `poll` | a poll with its secret and its votes: 90 days (`polls`) |
 
@@ -28,6 +29,7 @@ mod app_sync;
 mod deferred;
 mod device;
 mod devices;
+mod early;
 mod gate;
 mod msg_secret;
 mod names;
@@ -35,6 +37,7 @@ mod oversize;
 mod pairs;
 mod polls;
 mod prekeys;
+mod probe;
 mod protocol;
 mod received;
 mod signal;
@@ -61,11 +64,15 @@ use devices::Devices;
 use gate::Gate;
 use names::kind;
 use prekeys::Prekeys;
+use probe::Probes;
 use received::Received;
 use tokens::Tokens;
 
+pub use device::DEVICE;
+pub use early::{Early, Found};
 pub use oversize::{MAX_TEXT, is_oversize, is_stub};
 pub use polls::{CastVote, Counted, NewPoll, StoredPoll};
+pub use signal::session_entry;
 
 /// How long a sent message is kept for retries; its content rests no longer.
 const SENT_MESSAGE_TERM: TimeDelta = TimeDelta::hours(2);
@@ -87,11 +94,13 @@ pub struct SessionStore {
     state: Arc<dyn SessionState>,
     clock: Arc<dyn Clock>,
     prekeys: Prekeys,
+    device: Mutex<device::Known>,
     deferred: Deferred,
     devices: Devices,
     tokens: Tokens,
     locks: Locks,
     received: Received,
+    probes: Probes,
     shut: CancellationToken,
     inbound_lost: CancellationToken,
     missing: Option<mpsc::Sender<Box<MissingInbound>>>,
@@ -148,17 +157,24 @@ struct Locks {
 impl SessionStore {
     /// A store over `state`.
     pub fn new(state: Arc<dyn SessionState>, clock: Arc<dyn Clock>) -> Self {
+        Self::having_read(Early::default(), state, clock)
+    }
+
+    /// The same where some entries of `state` were read early.
+    pub fn having_read(early: Early, state: Arc<dyn SessionState>, clock: Arc<dyn Clock>) -> Self {
         let shut = CancellationToken::new();
-        let state: Arc<dyn SessionState> = Arc::new(Gate::new(state, shut.clone()));
+        let state: Arc<dyn SessionState> = Arc::new(Gate::new(state, early, shut.clone()));
         Self {
             prekeys: Prekeys::new(Arc::clone(&state)),
             state,
             clock,
+            device: Mutex::default(),
             deferred: Deferred::default(),
             devices: Devices::default(),
             tokens: Tokens::default(),
             locks: Locks::default(),
             received: Received::default(),
+            probes: Probes::default(),
             shut,
             inbound_lost: CancellationToken::new(),
             missing: None,
@@ -194,6 +210,15 @@ impl SessionStore {
     /// the server's redelivery.
     pub fn inbound_lost(&self) -> &CancellationToken {
         &self.inbound_lost
+    }
+
+    /// An error where a write would be refused without a request.
+    fn writable(&self) -> Result<(), StoreError> {
+        if self.state.is_writable() {
+            Ok(())
+        } else {
+            Err(failed(StorageError::Fenced))
+        }
     }
 
     async fn get_json<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoreError> {

@@ -15,6 +15,7 @@ use wacore::store::traits::{
 use super::names::{last, name, prefix};
 use super::oversize::{self, is_oversize};
 use super::pairs::{self, Pairs};
+use super::probe::is_probe;
 use super::tokens::Stored;
 use super::{
     BASE_KEY_TERM, COMMITTED_TERM, MissingInbound, PENDING_INBOUND_TERM, SENT_MESSAGE_TERM, SessionStore,
@@ -537,6 +538,11 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn store_pending_inbound(&self, chat: &str, sender: &str, id: &str, message: &[u8]) -> Result<()> {
+        if is_probe(chat, sender, id) {
+            self.writable()?;
+            self.probes.keep(id, message);
+            return Ok(());
+        }
         self.buffer_inbound(&[PendingInboundRow {
             chat,
             sender,
@@ -547,6 +553,11 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn get_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<Option<Vec<u8>>> {
+        if is_probe(chat, sender, id)
+            && let Some(probe) = self.probes.kept(id)
+        {
+            return Ok(Some(probe));
+        }
         let key = inbound(chat, sender, id);
         if let Some((stored, note)) = self.state.get_noted(&key).await.map_err(failed)? {
             let (buffered_at, message) = unstamped(&stored)?;
@@ -574,6 +585,9 @@ impl ProtocolStore for SessionStore {
     }
 
     async fn delete_pending_inbound(&self, chat: &str, sender: &str, id: &str) -> Result<()> {
+        if is_probe(chat, sender, id) && self.probes.forget(id) {
+            return self.writable();
+        }
         self.delete_committed(vec![inbound(chat, sender, id)]).await
     }
 

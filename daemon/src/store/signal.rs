@@ -11,6 +11,11 @@ use wacore::store::traits::SignalStore;
 use super::names::{last, name, prefix};
 use super::{SessionStore, corrupt, failed};
 
+/// The name of the entry of the session with the device that has this address.
+pub fn session_entry(address: &str) -> String {
+    name("s", &[address])
+}
+
 impl SessionStore {
     async fn put_all<V: AsRef<[u8]> + Sync>(&self, kind: &str, values: &[(Arc<str>, V)]) -> Result<()> {
         let entry = |(address, value): &(Arc<str>, V)| Entry {

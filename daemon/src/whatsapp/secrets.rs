@@ -12,8 +12,10 @@ use shared::session_state::SessionState;
 use shared::storage::StorageError;
 use wacore::msg_secret::OriginalMessageResolver;
 
+use crate::store::{Early, Found};
+
 /// The key's entry in the session state; the library's entries have other names.
-const ENTRY: &str = "own#message-secret";
+pub const ENTRY: &str = "own#message-secret";
 
 /// Makes the secrets of one instance's messages.
 #[derive(Clone)]
@@ -22,9 +24,13 @@ pub struct MessageSecrets {
 }
 
 impl MessageSecrets {
-    /// Reads the instance's key, or makes it.
-    pub async fn load(state: &dyn SessionState) -> Result<Self, StorageError> {
-        if let Some(stored) = state.get(ENTRY).await? {
+    /// Reads the instance's key, unless it was read early, or makes it.
+    pub async fn load(state: &dyn SessionState, early: &Early) -> Result<Self, StorageError> {
+        let stored = match early.take(ENTRY) {
+            Some(Found(stored)) => stored,
+            None => state.get(ENTRY).await?,
+        };
+        if let Some(stored) = stored {
             let key = stored.try_into().map_err(|_| StorageError::Corrupt {
                 entity: "session state",
                 key: ENTRY.to_owned(),

@@ -1,6 +1,7 @@
 //! One session: a client of the library, the task that runs it, and the handle to both.
 
 mod addressing;
+mod beginning;
 mod running;
 mod sending;
 
@@ -31,6 +32,7 @@ use whatsapp_rust::bot::Bot;
 use whatsapp_rust::{CacheConfig, ChatStateType, Client};
 
 use self::addressing::GROUP_DEADLINE;
+use self::beginning::read_early;
 use self::running::{SessionTask, store_deferred};
 use super::address_book::Contacts;
 use super::crowds::{Crowds, MANY};
@@ -103,14 +105,18 @@ pub struct WhatsAppSession {
 impl WhatsAppSession {
     /// Begins a session on its stored state.
     pub async fn begin(connector: &WhatsAppConnector, session: Session) -> Result<Self, ConnectError> {
-        let secrets = MessageSecrets::load(session.state.as_ref())
+        let early = read_early(session.state.as_ref(), &session.account)
+            .await
+            .map_err(refused)?;
+        let secrets = MessageSecrets::load(session.state.as_ref(), &early)
             .await
             .map_err(refused)?;
         let version = connector.versions.current().await.map_err(refused)?;
         let (missing, to_ask_for) = mpsc::channel(resend::CAPACITY);
         let statuses = Statuses::new(Arc::clone(&session.book));
         let contacts = Arc::new(Contacts::new(session.book));
-        let store = SessionStore::new(session.state, Arc::clone(&connector.clock)).telling_missing(missing);
+        let store = SessionStore::having_read(early, session.state, Arc::clone(&connector.clock));
+        let store = store.telling_missing(missing);
         let store = Arc::new(store.after(Arc::clone(&contacts) as _));
         let polls = Polls::new(Arc::clone(&store), secrets.clone());
         let following = Arc::new(Following::new(Arc::clone(&session.notices)));

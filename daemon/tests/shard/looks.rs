@@ -4,7 +4,7 @@ use daemon::connection::SessionEvent;
 use shared::domain::instance::{Status, Wanted};
 use shared::seal::{Purpose, SealError};
 use shared::storage::keys;
-use testbed::relay::{On, Relay};
+use testbed::relay::{Fate, On, Relay};
 use testbed::wait::{in_time, until};
 
 use crate::world::World;
@@ -72,7 +72,7 @@ async fn an_older_look_undoes_nothing_that_a_newer_one_has_done() {
     world.until_status(&instance, Status::Disconnected).await;
 
     // A sweep reads that it is to rest; its answer comes when the next session has begun.
-    let look = table.hold_answer(On::operation("GetItem").with(instance.id.to_string()));
+    let look = table.hold_answer(On::operation("BatchGetItem").with(instance.id.to_string()));
     let held = in_time("a sweep", look.arrived()).await;
     world.want(&instance, Wanted::Connected).await;
     let mut session = daemon.session().await;
@@ -85,6 +85,57 @@ async fn an_older_look_undoes_nothing_that_a_newer_one_has_done() {
     // What would have ended the session has begun to: a message shows that it goes on.
     world.accept(&instance, "15550100001", "hello").await;
     session.sent().await;
+    assert!(!session.line.disconnected.is_cancelled(), "it stays connected");
+}
+
+#[tokio::test]
+async fn a_sweep_reads_all_instances_in_one_request() {
+    let world = World::new().await;
+    let mut instances = Vec::new();
+    for name in ["one", "two", "three"] {
+        instances.push(world.instance(name).await.id);
+    }
+    let table = Relay::before(&world.database.endpoint).await;
+    let singles = table.watch(On::operation("GetItem").with("inst#").with("meta"));
+    let look = table.hold(On::operation("BatchGetItem").with("inst#"));
+    // Nobody nudges.
+    let mut daemon = world.daemon_on("a", table.endpoint()).await;
+    let held = in_time("a sweep", look.arrived()).await;
+    for id in &instances {
+        assert!(held.call.body.contains(&id.to_string()));
+    }
+    held.pass();
+    let mut sessions = Vec::new();
+    for _ in &instances {
+        sessions.push(daemon.session().await);
+    }
+    let mut begun: Vec<_> = sessions.iter().map(|session| session.instance).collect();
+    begun.sort_unstable();
+    instances.sort_unstable();
+    assert_eq!(begun, instances);
+    assert_eq!(singles.hits(), 0);
+}
+
+#[tokio::test]
+async fn instances_that_could_not_be_read_are_looked_at_again() {
+    let world = World::new().await;
+    let instance = world.instance("main").await;
+    let table = Relay::before(&world.database.endpoint).await;
+    let looks = || On::operation("BatchGetItem").with("inst#");
+    // The SDK tries a call that fails again. One of which all is left has been answered.
+    let failing = table.plan(looks(), [Fate::FAILED, Fate::FAILED, Fate::FAILED, Fate::LEFT]);
+    let mut daemon = world.daemon_on("a", table.endpoint()).await;
+    let session = daemon.session().await;
+    assert_eq!(session.instance, instance.id);
+    assert!(failing.is_done());
+    session.log_in().await;
+    world.until_status(&instance, Status::Connected).await;
+
+    // It is not taken for gone either, once it is connected.
+    let left = table.plan(looks(), [Fate::LEFT]);
+    until("a sweep", async || left.is_done().then_some(())).await;
+    let next = table.hold(On::operation("Query").with("shardKey"));
+    in_time("the next sweep", next.arrived()).await.pass();
     assert!(!session.line.disconnected.is_cancelled(), "it stays connected");
 }
 

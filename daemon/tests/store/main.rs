@@ -6,10 +6,12 @@
 mod app_sync;
 mod device;
 mod durable;
+mod early;
 mod known;
 mod model;
 mod msg_secret;
 mod polls;
+mod probe;
 mod protocol;
 mod signal;
 mod support;

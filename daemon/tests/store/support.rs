@@ -38,6 +38,11 @@ impl World {
         self.state_in(self.table.clone(), token)
     }
 
+    /// The same behind a relay.
+    pub fn state_behind(&self, relay: &Relay, token: u64) -> Arc<dyn SessionState> {
+        self.state_in(testbed::table::patient(relay.endpoint()), token)
+    }
+
     fn state_in(&self, table: Table, token: u64) -> Arc<dyn SessionState> {
         Arc::new(TableSessionState::new(
             table,
@@ -54,7 +59,7 @@ impl World {
 
     /// The same behind a relay.
     pub fn store_behind(&self, relay: &Relay, token: u64) -> Arc<SessionStore> {
-        let state = self.state_in(testbed::table::patient(relay.endpoint()), token);
+        let state = self.state_behind(relay, token);
         Arc::new(SessionStore::new(state, Arc::new(self.clock.clone())))
     }
 }

@@ -116,6 +116,18 @@ impl Sealer {
         self.key(KeyContext { purpose, instance }).await.map(drop)
     }
 
+    /// Has an instance's data key for a purpose at hand for whoever needs it next, where there is one. A failure is theirs to
+    /// find.
+    pub async fn warm(&self, instance: InstanceId, purpose: Purpose) {
+        let context = KeyContext { purpose, instance };
+        if !self.purposes.contains(&purpose) {
+            return;
+        }
+        let load = || async { self.load_key(&context).await?.ok_or(SealError::NoKey(purpose)) };
+        let slot = self.cache.slot(context);
+        let _ = slot.key(self.term_of(context), load).await;
+    }
+
     /// Seals `plain` for `purpose`. `aad` names what it is, such as its table key. The value opens with the same
     /// `aad` only, so sealed values cannot be exchanged. An instance's first value makes its data key.
     pub async fn seal(
@@ -203,9 +215,17 @@ impl Sealer {
         self.term * (2_550 - share) / 2_550
     }
 
+    /// The key that is stored; `None` where there is none.
+    async fn load_key(&self, context: &KeyContext) -> Result<Option<DataKey>, SealError> {
+        match self.load(context).await? {
+            Some(wrapped) => Ok(Some(self.wrapper.unwrap(context, &wrapped).await?)),
+            None => Ok(None),
+        }
+    }
+
     async fn load_or_create(&self, context: &KeyContext) -> Result<DataKey, SealError> {
-        if let Some(wrapped) = self.load(context).await? {
-            return Ok(self.wrapper.unwrap(context, &wrapped).await?);
+        if let Some(key) = self.load_key(context).await? {
+            return Ok(key);
         }
         if !self.makes_keys {
             return Err(SealError::NoKey(context.purpose));

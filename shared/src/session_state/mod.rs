@@ -125,6 +125,10 @@ pub struct Page<T> {
 /// expired value reads as absent. [`StorageError::Fenced`] means that this owner must stop.
 #[async_trait]
 pub trait SessionState: Send + Sync + Debug {
+    /// Whether this owner may write, as far as that is known without a request. Where it may not, every write answers
+    /// [`StorageError::Fenced`].
+    fn is_writable(&self) -> bool;
+
     /// The value of `key`.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError>;
 

@@ -222,10 +222,10 @@ impl TableSessionState {
 
     /// This is checked last, so that little time passes between the check and the request.
     fn still_ours(&self) -> Result<(), StorageError> {
-        if self.fence.is_revoked() {
-            Err(StorageError::Fenced)
-        } else {
+        if self.is_writable() {
             Ok(())
+        } else {
+            Err(StorageError::Fenced)
         }
     }
 
@@ -392,6 +392,10 @@ impl TableSessionState {
 
 #[async_trait]
 impl SessionState for TableSessionState {
+    fn is_writable(&self) -> bool {
+        !self.fence.is_revoked()
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
         let answer = self.table.get(&keys::session_entry(self.instance, key)).await?;
         match answer {
@@ -414,7 +418,10 @@ impl SessionState for TableSessionState {
         distinct.dedup();
         let mut values = Vec::with_capacity(distinct.len());
         for batch in distinct.chunks(BATCH_GET_LIMIT) {
-            for item in self.batch_get(batch).await? {
+            // A data key that is not at hand is read and unwrapped meanwhile.
+            let warming = self.sealer.warm(self.instance, Purpose::Session);
+            let (items, ()) = tokio::join!(self.batch_get(batch), warming);
+            for item in items? {
                 values.extend(self.read(item).await?);
             }
         }

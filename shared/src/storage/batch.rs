@@ -9,7 +9,15 @@ use super::purge::PAUSES;
 use super::table::Table;
 
 /// The most keys that one `BatchGetItem` takes.
-const BATCH: usize = 100;
+pub(super) const BATCH: usize = 100;
+
+/// What a request for several items came to.
+pub(super) struct Batch {
+    /// The items that exist, in no order.
+    pub found: Vec<Item>,
+    /// The keys for which the answer had no room or the table no capacity.
+    pub left: Vec<Item>,
+}
 
 impl Table {
     /// The items with these keys that exist, as they were a moment ago, in no order. Half a read unit for each 4 KiB
@@ -17,38 +25,46 @@ impl Table {
     pub(super) async fn get_many_recent(&self, keys: &[Key]) -> Result<Vec<Item>, StorageError> {
         let mut found = Vec::with_capacity(keys.len());
         for batch in keys.chunks(BATCH) {
-            found.extend(
-                self.get_batch(batch.iter().map(Key::attributes).collect())
-                    .await?,
-            );
+            let mut keys = batch.iter().map(Key::attributes).collect();
+            let mut pauses = PAUSES.iter();
+            loop {
+                let mut batch = self.get_batch(keys, false).await?;
+                found.append(&mut batch.found);
+                keys = batch.left;
+                if keys.is_empty() {
+                    break;
+                }
+                let Some(pause) = pauses.next() else {
+                    return Err(StorageError::Throttled("a batch was left unread".into()));
+                };
+                tokio::time::sleep(*pause).await;
+            }
         }
         Ok(found)
     }
 
-    async fn get_batch(&self, mut keys: Vec<Item>) -> Result<Vec<Item>, StorageError> {
-        let mut found = Vec::with_capacity(keys.len());
-        let mut pauses = PAUSES.iter();
-        loop {
-            let wanted = KeysAndAttributes::builder()
-                .set_keys(Some(keys))
-                .build()
-                .map_err(|error| StorageError::Refused(error.into()))?;
-            let sent = self.client().batch_get_item();
-            let answer = sent.request_items(self.name(), wanted).send().await;
-            let answer = answer.map_err(classify)?;
-            let mut items = answer.responses.unwrap_or_default();
-            found.extend(items.remove(self.name()).unwrap_or_default());
-            // Keys for which the answer had no room or the table no capacity.
-            let mut left = answer.unprocessed_keys.unwrap_or_default();
-            keys = left.remove(self.name()).map(|left| left.keys).unwrap_or_default();
-            if keys.is_empty() {
-                return Ok(found);
-            }
-            let Some(pause) = pauses.next() else {
-                return Err(StorageError::Throttled("a batch was left unread".into()));
-            };
-            tokio::time::sleep(*pause).await;
-        }
+    /// One request for the items with these keys, [`BATCH`] at most, as they are now. One read unit for each 4 KiB of an item,
+    /// and for each key without one. No key may come twice.
+    pub(super) async fn get_together(&self, keys: &[Key]) -> Result<Batch, StorageError> {
+        self.get_batch(keys.iter().map(Key::attributes).collect(), true)
+            .await
+    }
+
+    async fn get_batch(&self, keys: Vec<Item>, consistent: bool) -> Result<Batch, StorageError> {
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .consistent_read(consistent)
+            .build()
+            .map_err(|error| StorageError::Refused(error.into()))?;
+        let sent = self.client().batch_get_item();
+        let answer = sent.request_items(self.name(), wanted).send().await;
+        let answer = answer.map_err(classify)?;
+        let mut found = answer.responses.unwrap_or_default();
+        let mut left = answer.unprocessed_keys.unwrap_or_default();
+        Ok(Batch {
+            found: found.remove(self.name()).unwrap_or_default(),
+            left: left.remove(self.name()).map(|left| left.keys).unwrap_or_default(),
+        })
     }
 }
 

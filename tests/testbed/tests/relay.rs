@@ -181,6 +181,26 @@ async fn another_transaction_concerns_writes_of_a_table_alone() {
 }
 
 #[tokio::test]
+async fn all_of_a_tables_batch_is_left_and_other_calls_pass() {
+    let world = World::new().await;
+    world.relay.always(On::any(), Fate::LEFT);
+    let items = json!({"waxwing": {"Keys": [{"pk": {"S": "a"}}, {"pk": {"S": "b"}}]}});
+    let batch = json!({"RequestItems": items}).to_string();
+    for (operation, left) in [
+        ("BatchGetItem", "UnprocessedKeys"),
+        ("BatchWriteItem", "UnprocessedItems"),
+    ] {
+        let target = format!("DynamoDB_20120810.{operation}");
+        let (status, said) = world.call(&target, &batch).await.expect("answered");
+        let said: Value = serde_json::from_str(&said).expect("JSON");
+        assert_eq!((status, &said[left]), (200, &items), "{operation}");
+    }
+    assert_eq!(world.effects(), 0);
+    effect_in(world.put("{}").await);
+    assert_eq!(world.effects(), 1);
+}
+
+#[tokio::test]
 async fn an_answer_is_lost_after_the_call_took_effect() {
     let world = World::new().await;
     let planned = world.relay.plan(

@@ -71,6 +71,10 @@ impl NoBuffer {
 
 #[async_trait]
 impl SessionState for NoBuffer {
+    fn is_writable(&self) -> bool {
+        self.inner.is_writable()
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
         self.inner.get(key).await
     }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fmt::Debug;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -20,6 +20,7 @@ use shared::clock::SystemClock;
 use shared::domain::content::{Content, Text};
 use shared::domain::event::EventType;
 use shared::domain::instance::Status;
+use shared::domain::person::Person;
 use shared::domain::recipient::Recipient;
 use shared::ids::InstanceId;
 use shared::session_state::{Fence, SessionState, TableSessionState};
@@ -41,6 +42,8 @@ pub struct World {
     admin: reqwest::Client,
     seen: Seen,
     keys: Keys,
+    /// The account that the instance was paired with last.
+    account: Mutex<Person>,
     pub database: Database,
 }
 
@@ -65,6 +68,7 @@ impl World {
             admin: reqwest::Client::new(),
             seen: Seen::default(),
             keys: Keys::new(),
+            account: Mutex::default(),
             database,
         }
     }
@@ -104,6 +108,7 @@ impl World {
         let (heard, notices) = mpsc::channel(10_000);
         let session = Session {
             instance: InstanceId::from_bytes([1; 16]),
+            account: self.account.lock().expect("no holder panics").clone(),
             state,
             inbound: Arc::clone(&sink) as _,
             book: Arc::clone(&book) as _,
@@ -134,7 +139,8 @@ impl World {
         let code = code.await;
         self.scan(phone, code).await;
         running.scanned = true;
-        running.connected().await;
+        let (phone, lid) = running.connected().await;
+        *self.account.lock().expect("no holder panics") = Person { phone, lid };
         running
     }
 

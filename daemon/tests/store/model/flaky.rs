@@ -127,6 +127,10 @@ fn some<T: Clone>(all: &[T], parts: u8) -> Vec<T> {
 
 #[async_trait]
 impl SessionState for Flaky {
+    fn is_writable(&self) -> bool {
+        self.state.is_writable()
+    }
+
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         self.read(self.state.get(key)).await
     }

@@ -1,5 +1,5 @@
-//! All instances of a shard, by the index from shards to instances: for the daemon that holds the shard, and for an
-//! overview.
+//! All instances of a shard, by the index from shards to instances, and several of them together: for the daemon that holds
+//! the shard, and for an overview.
 
 use super::Instances;
 use super::stored::from_item;
@@ -7,12 +7,48 @@ use crate::domain::instance::{Instance, Wanted};
 use crate::domain::network::Network;
 use crate::domain::shard::Shard;
 use crate::ids::InstanceId;
+use crate::storage::batch::{BATCH, Batch, take};
 use crate::storage::error::{StorageError, classify};
 use crate::storage::item::{Reader, s};
 use crate::storage::keys;
 use crate::storage::table::SHARD_INDEX;
 
+/// How many instances are read together at most.
+pub const READ_TOGETHER: usize = BATCH;
+
+/// What came of reading several instances together.
+#[derive(Debug)]
+pub struct ReadTogether {
+    /// What was read, as [`Instances::get_with_deleted`] answers it: one that is damaged costs itself alone.
+    pub read: Vec<(InstanceId, Result<Option<Instance>, StorageError>)>,
+    /// Those that were not read: the table had no capacity for them, or the answer no room.
+    pub left: Vec<InstanceId>,
+}
+
 impl Instances {
+    /// Several instances as they are now, or what is left of deleted ones, in one request: [`READ_TOGETHER`] at most, and none
+    /// twice. One read unit for each 4 KiB of an item, and for each that is gone.
+    pub async fn get_together_with_deleted(&self, ids: &[InstanceId]) -> Result<ReadTogether, StorageError> {
+        let keys: Vec<_> = ids.iter().copied().map(keys::instance).collect();
+        let Batch { mut found, left } = self.table.get_together(&keys).await?;
+        let mut together = ReadTogether {
+            read: Vec::with_capacity(ids.len()),
+            left: Vec::new(),
+        };
+        for (id, key) in ids.iter().zip(&keys) {
+            if !left.is_empty() && left.contains(&key.attributes()) {
+                together.left.push(*id);
+                continue;
+            }
+            // A tombstone has no id.
+            let item = take(&mut found, key).filter(|item| item.contains_key("id"));
+            together
+                .read
+                .push((*id, item.as_ref().map(from_item).transpose()));
+        }
+        Ok(together)
+    }
+
     /// The instances of a shard as they were a moment ago, without deleted ones. They are read in batches: half a
     /// read unit for each, and for each 4 KiB of the index.
     pub async fn list_recent_by_shard(

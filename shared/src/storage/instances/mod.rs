@@ -14,6 +14,7 @@ mod suspension;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 
+pub use self::by_shard::{READ_TOGETHER, ReadTogether};
 pub use self::deletion::Deleted;
 pub use self::desired::PairingWanted;
 pub(in crate::storage) use self::pairing_link::linked_from_item;

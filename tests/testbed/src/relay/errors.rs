@@ -62,6 +62,19 @@ impl Service {
         Some(self.error(400, "TransactionCanceledException", more))
     }
 
+    /// All of a batch is left; `None` where the call is no batch.
+    pub(crate) fn left(self, call: &Call) -> Option<Response> {
+        let left = match (self, call.operation.as_str()) {
+            (Self::DynamoDb, "BatchGetItem") => "UnprocessedKeys",
+            (Self::DynamoDb, "BatchWriteItem") => "UnprocessedItems",
+            _ => return None,
+        };
+        let asked: Value = serde_json::from_str(&call.body).unwrap_or_default();
+        let kind = [(CONTENT_TYPE, "application/x-amz-json-1.0")];
+        let said = json!({left: asked["RequestItems"]}).to_string();
+        Some((StatusCode::OK, kind, said).into_response())
+    }
+
     pub(crate) fn error(self, status: u16, code: &str, mut more: Value) -> Response {
         let shape = match self {
             Self::DynamoDb | Self::Other => format!("com.amazonaws.dynamodb.v20120810#{code}"),

@@ -25,6 +25,8 @@ pub enum Reply {
     Garbled,
     /// An answer without anything: to a read, that its item is not there.
     Empty,
+    /// Of a batch, that all of it is left, for want of capacity. Only a table says so, and only of batches; other calls pass.
+    Left,
     /// This status and this code of the service.
     Code(u16, &'static str),
     /// Nothing, for as long as the sender waits.
@@ -58,6 +60,9 @@ impl Fate {
 
     /// A read that does not see its item yet, as one that is eventually consistent may.
     pub const UNSEEN: Self = Self::refused(Reply::Empty);
+
+    /// A batch of which nothing is done, as the table says.
+    pub const LEFT: Self = Self::refused(Reply::Left);
 
     /// It takes no effect and is never answered.
     pub const STALLED: Self = Self::refused(Reply::Silence);

@@ -217,7 +217,12 @@ impl Wires {
         };
         tokio::time::sleep(fate.delay).await;
         let mut reply = fate.reply;
-        if reply == Reply::Conflict && request.service.conflict(&request.call).is_none() {
+        let is_never_said = match reply {
+            Reply::Conflict => request.service.conflict(&request.call).is_none(),
+            Reply::Left => request.service.left(&request.call).is_none(),
+            _ => false,
+        };
+        if is_never_said {
             reply = Reply::Real;
         }
         let mut answer = None;
@@ -242,6 +247,7 @@ impl Wires {
             Reply::Conflict => service
                 .conflict(&request.call)
                 .unwrap_or_else(|| service.failed()),
+            Reply::Left => service.left(&request.call).unwrap_or_else(|| service.failed()),
             Reply::Failed => service.failed(),
             Reply::Garbled => errors::garbled(),
             Reply::Empty => errors::empty(),
