@@ -25,6 +25,9 @@ pub enum Reply {
     Garbled,
     /// An answer without anything: to a read, that its item is not there.
     Empty,
+    /// The target's own answer to a batch of reads without its last key, with the word that this one was not read. Other
+    /// calls pass.
+    Unread,
     /// This status and this code of the service.
     Code(u16, &'static str),
     /// Nothing, for as long as the sender waits.
@@ -58,6 +61,9 @@ impl Fate {
 
     /// A read that does not see its item yet, as one that is eventually consistent may.
     pub const UNSEEN: Self = Self::refused(Reply::Empty);
+
+    /// A batch of reads that leaves its last key unread, as a table does that has no capacity for it.
+    pub const UNREAD: Self = Self::refused(Reply::Unread);
 
     /// It takes no effect and is never answered.
     pub const STALLED: Self = Self::refused(Reply::Silence);
