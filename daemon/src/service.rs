@@ -44,7 +44,7 @@ pub async fn run() -> anyhow::Result<()> {
     let table = Table::new(&aws_config, &config.common.table);
     // Credentials are kept with a configuration, and whoever needs new ones waits for who fetches them. So the leases, which
     // wait for nobody on a busy runtime, have a configuration of their own.
-    let leases_config = aws::from_environment().await;
+    let leases = Table::new(&aws::from_environment().await, table.name());
     let wrapper = seal::wrapper(&aws_config, &config.wrapping).context("the wrapping key")?;
     let sealer = Arc::new(Sealer::new(table.clone(), wrapper));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -57,8 +57,8 @@ pub async fn run() -> anyhow::Result<()> {
     let parts = Parts {
         sealer,
         bucket,
-        beats: Table::new(&leases_config, table.name()),
-        leases: Table::new(&leases_config, table.name()),
+        beats: leases.apart(),
+        leases: leases.apart(),
         table,
         queue: Arc::new(SqsQueue::from_config(&aws_config)),
         names: QueueNames::new(config.common.queue_prefix, NETWORK.as_str())?,

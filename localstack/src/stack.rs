@@ -170,8 +170,8 @@ impl Stack {
         let parts = Parts {
             bucket: bucket(&daemon_sealer)?,
             table: table.clone(),
-            beats: Table::new(&aws, table.name()),
-            leases: Table::new(&aws, table.name()),
+            beats: table.apart(),
+            leases: table.apart(),
             queue: reached.clone(),
             names: queue_names.clone(),
             sealer: daemon_sealer,
