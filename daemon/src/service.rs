@@ -1,7 +1,7 @@
 //! The daemon as a process of its own: configured by the environment, ended by a signal.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 use std::{io, process};
@@ -29,6 +29,9 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// How long a daemon that gave up may take to end in order. Its connections have no deadline of their own.
 const LAST_MOMENTS: Duration = Duration::from_secs(20);
 
+/// How long the log may take to take a last line. What reads it may have stalled, and then writing to it never ends.
+const LAST_LINE: Duration = Duration::from_secs(1);
+
 /// How often it is seen whether a daemon gave up.
 const SIGHT: Duration = Duration::from_secs(1);
 
@@ -41,7 +44,7 @@ pub async fn run() -> anyhow::Result<()> {
     let table = Table::new(&aws_config, &config.common.table);
     // Credentials are kept with a configuration, and whoever needs new ones waits for who fetches them. So the leases, which
     // wait for nobody on a busy runtime, have a configuration of their own.
-    let leases_config = aws::from_environment().await;
+    let leases = Table::new(&aws::from_environment().await, table.name());
     let wrapper = seal::wrapper(&aws_config, &config.wrapping).context("the wrapping key")?;
     let sealer = Arc::new(Sealer::new(table.clone(), wrapper));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -54,8 +57,8 @@ pub async fn run() -> anyhow::Result<()> {
     let parts = Parts {
         sealer,
         bucket,
-        beats: Table::new(&leases_config, table.name()),
-        leases: Table::new(&leases_config, table.name()),
+        beats: leases.apart(),
+        leases: leases.apart(),
         table,
         queue: Arc::new(SqsQueue::from_config(&aws_config)),
         names: QueueNames::new(config.common.queue_prefix, NETWORK.as_str())?,
@@ -105,14 +108,29 @@ pub async fn run() -> anyhow::Result<()> {
 }
 
 /// Ends the process with status 1 when 20 s have passed since the daemon gave up (see [`HeldShards::is_stuck`]), unless it
-/// has ended by then. This needs nothing of the runtime, whose threads may be what does not end. Fails where the system
-/// gives no thread.
+/// has ended by then. This needs nothing of the runtime, whose threads may be what does not end, nor of the log. Fails
+/// where the system gives no thread.
 pub fn end_where_stuck(holding: HeldShards) -> io::Result<()> {
     after_giving_up(holding, LAST_MOMENTS, || {
-        error!("ending the process, since a daemon that gave up does not end");
+        within(LAST_LINE, || {
+            error!("ending the process, since a daemon that gave up does not end");
+        });
         process::exit(1);
     })?;
     Ok(())
+}
+
+/// Does something that may block, and waits so long for it at most. It is left out where the system gives no thread.
+fn within(patience: Duration, work: impl FnOnce() + Send + 'static) {
+    let (done, end) = mpsc::channel();
+    let working = move || {
+        work();
+        // Whoever has waited for too long has gone.
+        let _ = done.send(());
+    };
+    if thread::Builder::new().spawn(working).is_ok() {
+        let _ = end.recv_timeout(patience);
+    }
 }
 
 /// Calls `end` so long after the daemon gave up, on a thread of its own.
@@ -140,8 +158,6 @@ fn read_ca(path: &Path) -> anyhow::Result<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc;
-
     use super::*;
 
     #[test]
@@ -155,5 +171,23 @@ mod tests {
         holding.give_up();
         assert!(ended.recv().expect("the end"), "not before it gave up");
         thread.expect("a thread").join().expect("no panic");
+    }
+
+    #[test]
+    fn what_blocks_is_not_waited_for_and_what_ends_is() {
+        let (let_go, held) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        // It blocks until the test lets it go.
+        within(Duration::ZERO, move || {
+            tell.send(held.recv()).expect("the test waits")
+        });
+        assert!(told.try_recv().is_err(), "it blocks still");
+        let_go.send(()).expect("it waits");
+        assert_eq!(told.recv(), Ok(Ok(())));
+        let (tell, told) = mpsc::channel();
+        within(Duration::from_mins(1), move || {
+            tell.send(()).expect("the test waits")
+        });
+        assert_eq!(told.try_recv(), Ok(()), "it has ended");
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use shared::domain::counting::Counter;
 use shared::ids::InstanceId;
+use shared::storage::StorageError;
 use shared::telemetry::chain;
 use tracing::warn;
 
@@ -19,22 +20,29 @@ const ATTEMPTS: u32 = 4;
 /// The pause after the first; it doubles each time.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Counts one more of each of `counters` on the day of `at`. A try whose outcome is not known is repeated, so this
-/// may count one too many rather than one too few. Gives up after some seconds; the records have the states all the
-/// same.
+/// Counts one more of each of `counters` on the day of `at`. Where nobody knows whether they were counted, they are counted
+/// again, and perhaps once too often, except for those that may be too few rather than too many (see
+/// [`Counter::errs_upwards`]). Gives up after some seconds; the records have the states all the same.
 pub async fn count(deps: &Deps, instance: InstanceId, counters: &[Counter], at: DateTime<Utc>) {
+    let mut counters = counters.to_vec();
     let mut pause = PAUSE;
     for attempt in 1..=ATTEMPTS {
-        match deps.counters.count(instance, counters, at).await {
-            Ok(()) => return,
-            Err(error) if !error.nature().is_permanent() && attempt < ATTEMPTS => {
-                tokio::time::sleep(pause).await;
-                pause *= 2;
-            }
-            Err(error) => {
-                warn!(instance.id = %instance, error = %chain(&error), "a message was not counted");
-                return;
-            }
+        let Err(error) = deps.counters.count(instance, &counters, at).await else {
+            return;
+        };
+        if !was_not_counted(&error) {
+            counters.retain(|counter| counter.errs_upwards());
         }
+        if counters.is_empty() || error.nature().is_permanent() || attempt == ATTEMPTS {
+            warn!(instance.id = %instance, error = %chain(&error), "a message was not counted");
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
     }
+}
+
+/// Whether a count certainly was not made: see [`Counters::count`](shared::storage::counters::Counters::count).
+fn was_not_counted(error: &StorageError) -> bool {
+    matches!(error, StorageError::Throttled(_) | StorageError::Conflict(_))
 }

@@ -182,8 +182,8 @@ impl<H: Holder> Keeper<H> {
             Ok(look) => {
                 self.drop_stolen(&look);
                 // Where its beats are not answered in time others may see them all the same. It then keeps no shard
-                // from them that it does not serve.
-                let taking = !stop.is_cancelled() && self.vigil.life(Instant::now()).is_some();
+                // from them that it does not serve. Nor does it where it stands still.
+                let taking = !stop.is_cancelled() && self.vigil.may_take(Instant::now());
                 let plan = self.ledger.plan(&look, &self.serving(), taking);
                 self.follow(plan, stop).await;
             }

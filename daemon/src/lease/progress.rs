@@ -16,6 +16,10 @@ use tracing::{error, info, warn};
 /// 30 s. After that long little of them is left to keep, and messages wait for a daemon that can send them.
 pub(super) const LONGEST_STANDSTILL: Duration = Duration::from_secs(30);
 
+/// After so long this daemon takes no shards until something runs again: nobody would serve them. It keeps those that it has.
+/// It looks once a second, so a shorter time says little.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
 /// After so long that is logged.
 const LOGGED_AFTER: Duration = Duration::from_secs(5);
 
@@ -75,6 +79,11 @@ impl Progress {
         }
         self.stands < self.longest
     }
+
+    /// Whether, at the last look, it had run nothing for so long that it is to have no further shards.
+    pub fn stands_still(&self) -> bool {
+        self.stands >= LONGEST_PAUSE
+    }
 }
 
 #[cfg(test)]
@@ -106,6 +115,19 @@ mod tests {
             assert!(goes_on(second), "{second}");
         }
         assert!(!goes_on(70));
+    }
+
+    #[test]
+    fn a_runtime_that_runs_nothing_for_two_seconds_is_to_have_no_further_shards() {
+        let (runtime, start) = (runtime(), Instant::now());
+        let mut progress = Progress::of(runtime.handle().clone(), LONGEST_STANDSTILL);
+        let mut stands_still = |second| {
+            progress.goes_on(start + Duration::from_secs(second));
+            progress.stands_still()
+        };
+        assert_eq!([0, 1, 2, 3].map(&mut stands_still), [false, false, true, true]);
+        runtime.block_on(yield_now());
+        assert_eq!([4, 5, 6].map(&mut stands_still), [false, false, true]);
     }
 
     #[test]

@@ -41,14 +41,15 @@ impl LeaseThread {
         Ok(Self { runtime, stop, ended })
     }
 
-    /// Does this work on the thread, and waits until both have ended. A panic of the work goes on in whoever waits.
+    /// Does this work on the thread, and waits until both have ended. A panic of the work goes on in whoever waits. Work that
+    /// was cut short, since its runtime ended, counts as ended.
     pub async fn run(self, work: impl Future<Output = ()> + Send + 'static) {
         let Self { runtime, stop, ended } = self;
         let done = AbortOnDropHandle::new(runtime.spawn(work)).await;
         drop(stop);
         let _ = ended.await;
-        if let Err(error) = done {
-            resume_unwind(error.into_panic());
+        if let Some(panic) = done.err().and_then(|error| error.try_into_panic().ok()) {
+            resume_unwind(panic);
         }
     }
 }
@@ -98,6 +99,22 @@ mod tests {
         let end = in_time("the end", running).await;
         let panic = end.expect_err("it panics").into_panic();
         assert_eq!(panic.downcast_ref::<&str>(), Some(&"as the test wants it"));
+    }
+
+    #[tokio::test]
+    async fn work_that_is_cut_short_has_ended_without_a_panic() {
+        let LeaseThread { runtime, stop, ended } = LeaseThread::start().await.expect("a thread");
+        let ends = stop.disarm();
+        let stop = ends.clone().drop_guard();
+        let thread = LeaseThread { runtime, stop, ended };
+        let (begin, begun) = oneshot::channel();
+        let running = tokio::spawn(thread.run(async move {
+            begin.send(()).expect("the test waits");
+            pending::<()>().await;
+        }));
+        in_time("the work", begun).await.expect("it begins");
+        ends.cancel();
+        in_time("the end", running).await.expect("no panic");
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
-//! What the keeper and the watchdog share: until when this daemon counts itself as alive, and the fences that are
-//! revoked when that time is over.
+//! What the keeper and the watchdog share: until when this daemon counts itself as alive, the fences that are revoked when
+//! that time is over, and whether anything runs where its shards are served.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -85,6 +85,8 @@ struct State {
     life: Life,
     fences: BTreeMap<Shard, Fence>,
     draining: bool,
+    /// Whether nothing runs where the shards are served: see [`super::progress`].
+    stands_still: bool,
     counter: u64,
 }
 
@@ -96,6 +98,7 @@ impl Vigil {
                 life: Life::new(duration),
                 fences: BTreeMap::new(),
                 draining: false,
+                stands_still: false,
                 counter: 0,
             }),
             term: Term::default(),
@@ -146,6 +149,17 @@ impl Vigil {
     /// The number of the life in which this daemon counts as alive, if it does: see [`Life::current`].
     pub fn life(&self, now: Instant) -> Option<u64> {
         self.state().life.current(now)
+    }
+
+    /// Whether it may take shards: it counts as alive, and something runs where they would be served.
+    pub fn may_take(&self, now: Instant) -> bool {
+        let state = self.state();
+        state.life.lasts(now) && !state.stands_still
+    }
+
+    /// Notes whether nothing runs where the shards are served.
+    pub fn note_standstill(&self, stands_still: bool) {
+        self.state().stands_still = stands_still;
     }
 
     /// Waits until it counts as alive again, or for the first time.

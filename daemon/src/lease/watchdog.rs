@@ -99,7 +99,9 @@ impl<H: Holder> Watchdog<H> {
 
     /// A beat; `None` where this daemon must not be taken for one that serves its shards.
     fn beat(&mut self) -> Option<Beating> {
-        if !self.progress.goes_on(Instant::now()) {
+        let goes_on = self.progress.goes_on(Instant::now());
+        self.vigil.note_standstill(self.progress.stands_still());
+        if !goes_on {
             return None;
         }
         let beat = Beat {

@@ -63,6 +63,26 @@ async fn a_queue_that_fails_at_times_loses_nothing() {
     assert!(world.queue.failed() >= 5, "{} calls failed", world.queue.failed());
 }
 
+/// Of one message too many that has ended, another could wait that may not.
+#[tokio::test]
+async fn a_count_whose_answer_is_lost_is_made_again_except_for_the_end_of_the_wait() {
+    let world = World::new().await;
+    let relay = Relay::before(&world.database.endpoint).await;
+    let mut daemon = world.daemon_on("a", relay.endpoint()).await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    let updates = || On::operation("UpdateItem").with("day#");
+    // The answer is lost; then the table asks for fewer requests, more often than the store's own tries.
+    let cases = [(vec![Fate::LOST], (2, 1)), (vec![Fate::THROTTLED; 5], (3, 2))];
+    for (fates, (sent, ended)) in cases {
+        let planned = relay.plan(updates(), fates);
+        let message = world.accept(&instance, "15550100001", "counted").await;
+        acknowledge_all(&mut session, &[message]).await;
+        let counts = world.until_counted(&instance, |counts| counts.sent >= sent).await;
+        assert_eq!((counts.sent, counts.ended), (sent, ended));
+        assert!(planned.is_done());
+    }
+}
+
 /// Four requests in a row are throttled, more than the SDK hides.
 #[tokio::test]
 async fn a_table_that_throttles_loses_nothing() {

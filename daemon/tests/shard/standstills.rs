@@ -77,6 +77,31 @@ async fn a_daemon_that_is_busy_for_longer_than_a_lease_keeps_its_shards() {
     other.until_holding(1).await;
 }
 
+/// Its beats would keep the shard from daemons that can serve it.
+#[tokio::test]
+async fn a_daemon_takes_no_shard_while_nothing_runs_where_it_would_be_served() {
+    let world = World::with_short_leases(1).await;
+    // The first by name is the one that is to have it.
+    let other = world.daemon("a").await;
+    other.until_holding(1).await;
+    let apart = Apart::new();
+    let daemon = world.daemon_apart("b", apart.handle()).await;
+    until("its first beat", async || {
+        let beats = world.leases.list_beats().await.expect("read");
+        beats.iter().any(|beat| beat.daemon == "b").then_some(())
+    })
+    .await;
+    let busy = apart.block().await;
+    world.until_beats("b", 4).await;
+    other.stop().await;
+    world.until_beats("b", world.lease.as_secs() + 2).await;
+    let lease = world.leases.get(Shard(0)).await.expect("read");
+    assert_eq!(lease.expect("it was held").owner, None);
+    drop(busy);
+    daemon.until_holding(1).await;
+    daemon.stop().await;
+}
+
 /// Serves shards on a runtime until they are given up.
 struct Served(Handle);
 

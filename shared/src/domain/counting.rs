@@ -26,6 +26,15 @@ pub enum Counter {
     Back,
 }
 
+impl Counter {
+    /// Whether one too many is better than one too few, so that a count is made again of which nobody knows whether it was
+    /// made. Too many messages that have ended, or that are back, would make room for more than may wait. Too few are
+    /// found out where the instance seems full (see `storage::counters`).
+    pub fn errs_upwards(self) -> bool {
+        !matches!(self, Self::Ended | Self::Back)
+    }
+}
+
 /// What is counted when an outgoing message that waits since `waits_since` has gone from one state to another at `now`. The task that brought the record there counts; the record does not go there twice.
 pub fn moved(
     kind: Kind,

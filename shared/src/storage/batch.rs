@@ -1,12 +1,13 @@
 //! Reading many items whose keys are known.
 
 use aws_sdk_dynamodb::types::KeysAndAttributes;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::error::{StorageError, classify};
 use super::item::{Item, s};
 use super::keys::Key;
 use super::purge::PAUSES;
-use super::table::Table;
+use super::table::{CALL_DEADLINE, Table};
 
 /// The most keys that one `BatchGetItem` takes.
 pub(super) const BATCH: usize = 100;
@@ -25,32 +26,55 @@ impl Table {
     pub(super) async fn get_many_recent(&self, keys: &[Key]) -> Result<Vec<Item>, StorageError> {
         let mut found = Vec::with_capacity(keys.len());
         for batch in keys.chunks(BATCH) {
-            let mut keys = batch.iter().map(Key::attributes).collect();
-            let mut pauses = PAUSES.iter();
-            loop {
-                let mut batch = self.get_batch(keys, false).await?;
-                found.append(&mut batch.found);
-                keys = batch.left;
-                if keys.is_empty() {
-                    break;
-                }
-                let Some(pause) = pauses.next() else {
-                    return Err(StorageError::Throttled("a batch was left unread".into()));
-                };
-                tokio::time::sleep(*pause).await;
-            }
+            self.get_all(batch, &mut found).await?;
         }
         Ok(found)
+    }
+
+    /// The same of [`BATCH`] keys at most, for a caller that reads by itself what is missing: where the table leaves some
+    /// unread, those that have come. An error where none has.
+    pub(super) async fn get_some_recent(&self, keys: &[Key]) -> Result<Vec<Item>, StorageError> {
+        let mut found = Vec::with_capacity(keys.len());
+        match self.get_all(keys, &mut found).await {
+            Err(error) if found.is_empty() => Err(error),
+            _ => Ok(found),
+        }
     }
 
     /// One request for the items with these keys, [`BATCH`] at most, as they are now. One read unit for each 4 KiB of an item,
     /// and for each key without one. No key may come twice.
     pub(super) async fn get_together(&self, keys: &[Key]) -> Result<Batch, StorageError> {
-        self.get_batch(keys.iter().map(Key::attributes).collect(), true)
+        self.get_once(keys.iter().map(Key::attributes).collect(), true)
             .await
     }
 
-    async fn get_batch(&self, keys: Vec<Item>, consistent: bool) -> Result<Batch, StorageError> {
+    /// Adds the items with these keys, as they were a moment ago, to `found`. It ends within [`CALL_DEADLINE`], as other
+    /// calls do. Where it fails, what has come is in `found`.
+    async fn get_all(&self, keys: &[Key], found: &mut Vec<Item>) -> Result<(), StorageError> {
+        let deadline = Instant::now() + CALL_DEADLINE;
+        // The client itself has a deadline for this one.
+        let keys = keys.iter().map(Key::attributes).collect();
+        let mut batch = self.get_once(keys, false).await?;
+        for pause in PAUSES {
+            found.append(&mut batch.found);
+            if batch.left.is_empty() {
+                return Ok(());
+            }
+            let again = async {
+                sleep(pause).await;
+                self.get_once(batch.left, false).await
+            };
+            let read = timeout_at(deadline, again).await;
+            batch = read.map_err(|late| StorageError::Unavailable(late.into()))??;
+        }
+        found.append(&mut batch.found);
+        if batch.left.is_empty() {
+            return Ok(());
+        }
+        Err(StorageError::Throttled("a batch was left unread".into()))
+    }
+
+    async fn get_once(&self, keys: Vec<Item>, consistent: bool) -> Result<Batch, StorageError> {
         let wanted = KeysAndAttributes::builder()
             .set_keys(Some(keys))
             .consistent_read(consistent)

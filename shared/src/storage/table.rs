@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryPartition;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::operation::delete_item::builders::DeleteItemFluentBuilder;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
@@ -63,10 +64,13 @@ impl Table {
         Self { client, name }
     }
 
-    /// The same table through a client of its own, which shares no connection with this one's.
+    /// The same table through a client of its own, which shares neither connections with this one's nor the SDK's quota of
+    /// retries. All other clients of a process and region have one quota: calls that fail use it up for all of them.
     #[must_use]
     pub fn apart(&self) -> Self {
-        Self::over(Client::from_conf(self.client.config().clone()), &self.name)
+        let retries = RetryPartition::custom("apart").build();
+        let config = self.client.config().to_builder().retry_partition(retries);
+        Self::over(Client::from_conf(config.build()), &self.name)
     }
 
     /// The client, for requests that name [`Table::name`] themselves.
@@ -178,5 +182,44 @@ impl Table {
                 error => return Err(error),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use aws_sdk_dynamodb::config::retry::{RetryConfig, TokenBucket};
+    use tokio::net::TcpListener;
+    use tokio_util::task::AbortOnDropHandle;
+
+    use super::*;
+    use crate::aws::stand_in;
+
+    #[tokio::test]
+    async fn a_table_apart_has_retries_when_others_have_used_up_theirs() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("bound"));
+        // It ends every connection, so each attempt makes another.
+        let attempts = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&attempts);
+        let _ending = AbortOnDropHandle::new(tokio::spawn(async move {
+            while let Ok(accepted) = listener.accept().await {
+                counted.fetch_add(1, Ordering::SeqCst);
+                drop(accepted);
+            }
+        }));
+        let used_up = RetryPartition::custom("used up").token_bucket(TokenBucket::new(0));
+        let config = aws_sdk_dynamodb::config::Builder::from(&stand_in(&endpoint))
+            .retry_config(RetryConfig::standard().with_initial_backoff(Duration::from_millis(1)))
+            .retry_partition(used_up.build())
+            .build();
+        let table = Table::over(Client::from_conf(config), "waxwing");
+        let key = Key::new("pk", "sk");
+        table.get(&key).await.expect_err("no answer");
+        assert_eq!(attempts.swap(0, Ordering::SeqCst), 1);
+        table.apart().get(&key).await.expect_err("no answer");
+        assert_eq!(attempts.load(Ordering::SeqCst), 3);
     }
 }

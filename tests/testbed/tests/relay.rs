@@ -201,6 +201,25 @@ async fn all_of_a_tables_batch_is_left_and_other_calls_pass() {
 }
 
 #[tokio::test]
+async fn a_batch_of_reads_is_not_finished() {
+    let world = World::new().await;
+    world.relay.always(On::any(), Fate::UNREAD);
+    effect_in(world.put("{}").await);
+    let batch = |keys: &[&str]| json!({"RequestItems": {"table": {"Keys": keys}}});
+    for (keys, read) in [(&["a", "b"][..], Some(&["a"][..])), (&["b"][..], None)] {
+        let asked = batch(keys).to_string();
+        let answer = world.call("DynamoDB_20120810.BatchGetItem", &asked).await;
+        let (status, body) = answer.expect("answered");
+        assert_eq!(status, 200);
+        let body: Value = serde_json::from_str(&body).expect("JSON");
+        assert_eq!(body["UnprocessedKeys"], json!({"table": {"Keys": ["b"]}}));
+        let asked = read.map_or(Value::Null, batch);
+        assert_eq!(body["asked"], asked, "what the table was asked for");
+    }
+    assert_eq!(world.effects(), 2);
+}
+
+#[tokio::test]
 async fn an_answer_is_lost_after_the_call_took_effect() {
     let world = World::new().await;
     let planned = world.relay.plan(

@@ -75,11 +75,11 @@ impl Bodies {
         match what {
             What::Image(source) => (
                 "image",
-                self.with_file(source, PICTURE, name, key, instance).await,
+                Box::pin(self.with_file(source, PICTURE, name, key, instance)).await,
             ),
             What::Document(source) => (
                 "document",
-                self.with_file(source, DOCUMENT, name, key, instance).await,
+                Box::pin(self.with_file(source, DOCUMENT, name, key, instance)).await,
             ),
             What::Video => (
                 "video",
@@ -117,7 +117,7 @@ impl Bodies {
             Source::Inline => json!({"base64": STANDARD.encode((file.bytes)()), "caption": name}),
             Source::Url => json!({"url": format!("{}/{}", self.host.url, file.name), "caption": name}),
             Source::Upload => {
-                let id = self.upload(file, name, key, instance).await;
+                let id = Box::pin(self.upload(file, name, key, instance)).await;
                 json!({"mediaId": id, "caption": name})
             }
         }

@@ -11,7 +11,7 @@ use shared::storage::instances::Instances;
 
 /// How long an instance that was read with its key counts as read a moment ago. A body may take its time, and so may a request
 /// with many messages.
-const FRESH: TimeDelta = TimeDelta::seconds(5);
+const FRESH: TimeDelta = TimeDelta::seconds(1);
 
 /// Whoever calls with a valid API key of an active subscription.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ impl<T> Moment<T> {
 }
 
 impl KeyHolder {
-    /// The key's instance as it was a moment ago. Half a read unit where it did not come with the key, or did so some seconds ago.
+    /// The key's instance as it was a moment ago. Half a read unit where it did not come with the key, or did so a second ago.
     pub async fn recent_instance(
         &self,
         instances: &Instances,
@@ -61,12 +61,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_read_is_good_for_five_seconds() {
+    fn what_was_read_is_good_for_a_second() {
         let at = DateTime::UNIX_EPOCH;
         let moment = Moment { read: 7, at };
         assert_eq!(moment.fresh(at), Some(&7));
-        assert_eq!(moment.fresh(at + TimeDelta::milliseconds(4_999)), Some(&7));
-        assert_eq!(moment.fresh(at + TimeDelta::seconds(5)), None);
+        assert_eq!(moment.fresh(at + TimeDelta::milliseconds(999)), Some(&7));
+        assert_eq!(moment.fresh(at + TimeDelta::seconds(1)), None);
         assert_eq!(
             moment.fresh(at - TimeDelta::seconds(1)),
             None,

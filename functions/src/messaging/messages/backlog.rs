@@ -3,13 +3,14 @@
 //! The update that counts a message against the quota tells how many the instance has accepted this month; its day
 //! counters tell how many of these have ended. The rest waits. A process remembers how many have ended. It reads that
 //! anew only where the cap would otherwise be reached, and then once a second, so traffic that flows pays nothing for
-//! the cap. The remembered number is never higher than the true one, and no two messages get the same count. So the
-//! cap is never passed, however many processes accept at once.
+//! the cap. The remembered number is never higher than the table's, and no two messages get the same count. So the
+//! cap is not passed, however many processes accept at once.
 //!
 //! - Messages of the month before are not counted. At the turn of the month twice the cap may wait, for three days at
 //!   most, after which the old ones have expired.
-//! - A message may be counted and not end, because a process ended in between. So where an instance seems full, the
-//!   queue itself is asked. If it holds fewer than the instance's counts say, the difference is in doubt, and counted
+//! - A message may be counted and not end, because a process ended in between. Its end is not counted a second time where
+//!   nobody knows whether it was counted (see [`shared::domain::counting::Counter::errs_upwards`]). So where an instance
+//!   seems full, the queue itself is asked. If it holds fewer than the instance's counts say, the difference is in doubt, and counted
 //!   as ended if it is still in doubt a minute later: see [`shared::storage::counters::Counters::doubt`]. The doubt
 //!   is in the table, since it has to outlive short-lived processes. The queue is the whole shard's. If it holds as
 //!   many, the instance's own records that say `queued` are counted, once in five minutes, and those that are missing

@@ -148,6 +148,17 @@ async fn where_its_instance_is_not_there_that_is_told_as_to_a_process_that_meets
 }
 
 #[tokio::test]
+async fn what_the_table_leaves_unread_is_read_by_itself() {
+    let scene = Scene::new().await;
+    // The subscription, which is asked for last.
+    scene.faults().plan("BatchGetItem", "", [Fate::UNREAD; 5]);
+    scene.key.get(STATS).await.data(200);
+    let (batches, singles) = scene.reads();
+    assert!((2..=5).contains(&batches), "it is asked for again, {batches}");
+    assert_eq!(singles, 1);
+}
+
+#[tokio::test]
 async fn a_read_of_all_that_does_not_see_it_or_fails_is_as_one_of_it_alone() {
     let scene = Scene::new().await;
     scene.faults().plan("BatchGetItem", "key#", [Fate::UNSEEN]);

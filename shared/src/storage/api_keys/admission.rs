@@ -97,7 +97,7 @@ impl ApiKeys {
         }))
     }
 
-    /// The same in one request, by the names of a key that this process has met. `None` where the key is not found, or names
+    /// The same in one request, by the names of a key that this process has met. `None` where the key did not come, or names
     /// others.
     async fn admission_of(
         &self,
@@ -110,7 +110,7 @@ impl ApiKeys {
         let instance = keys::instance(names.instance);
         let wanted = [key, subscription, instance];
         let asked = if with_instance { &wanted[..] } else { &wanted[..2] };
-        let mut found = self.table.get_many_recent(asked).await?;
+        let mut found = self.table.get_some_recent(asked).await?;
         let [key, subscription, instance] = wanted.each_ref().map(|key| take(&mut found, key));
         // An item that expiry has removed comes back with nothing but the revocation.
         let Some(key) = key.filter(|item| item.contains_key("id")) else {
@@ -120,7 +120,7 @@ impl ApiKeys {
         if Names::of(&grant) != names {
             return Ok(None);
         }
-        // What cannot be read here is read again by whoever needs it, and is that one's error.
+        // What did not come or cannot be read is read again by whoever needs it, and is that one's error.
         let subscription = subscription.and_then(|item| subscription_from_item(&item).ok());
         let instance = of_subscription(names.subscription, instance.as_ref());
         Ok(Some(Admission {

@@ -139,7 +139,7 @@ impl Counters {
 /// What became of the messages that an instance accepted in a month.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Month {
-    /// How many have ended. Never too many.
+    /// How many have ended. Where nobody knows whether one was counted, it is left out: rather too few than too many.
     pub ended: u64,
     /// How many are put off: they wait, and their jobs are not in the queue.
     pub put_off: u64,

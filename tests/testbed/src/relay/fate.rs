@@ -27,6 +27,9 @@ pub enum Reply {
     Empty,
     /// Of a batch, that all of it is left, for want of capacity. Only a table says so, and only of batches; other calls pass.
     Left,
+    /// The target's own answer to a batch of reads without its last key, with the word that this one was not read. Other
+    /// calls pass.
+    Unread,
     /// This status and this code of the service.
     Code(u16, &'static str),
     /// Nothing, for as long as the sender waits.
@@ -63,6 +66,9 @@ impl Fate {
 
     /// A batch of which nothing is done, as the table says.
     pub const LEFT: Self = Self::refused(Reply::Left);
+
+    /// A batch of reads that leaves its last key unread, as a table does that has no capacity for it.
+    pub const UNREAD: Self = Self::refused(Reply::Unread);
 
     /// It takes no effect and is never answered.
     pub const STALLED: Self = Self::refused(Reply::Silence);

@@ -19,6 +19,7 @@
 //! What happens to a call is decided in this order. First the target may be away ([`Relay::take_away`]). Then the
 //! oldest rule decides that matches the call and has something to say. Otherwise the call passes.
 
+mod batch;
 mod call;
 mod errors;
 mod fate;

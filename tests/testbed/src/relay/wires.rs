@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::Away;
+use super::batch::Left;
 use super::call::{Call, On};
 use super::errors::{self, Service};
 use super::fate::{Fate, Reply};
@@ -194,7 +195,7 @@ pub(crate) async fn pass(
 }
 
 impl Wires {
-    async fn serve(&self, request: Request) -> Response {
+    async fn serve(&self, mut request: Request) -> Response {
         self.reachable(&[Away::Stalled, Away::Late]).await;
         let mut held_answer = None;
         let fate = match self.rules.verdict(&request.call) {
@@ -225,8 +226,17 @@ impl Wires {
         if is_never_said {
             reply = Reply::Real;
         }
+        let mut left = None;
+        if reply == Reply::Unread {
+            left = Left::of(&mut request.call);
+            match &left {
+                Some(_) => request.body = request.call.body.clone().into(),
+                None => reply = Reply::Real,
+            }
+        }
         let mut answer = None;
-        if fate.takes_effect || reply == Reply::Real {
+        let has_rest = left.as_ref().is_some_and(|left| left.has_rest);
+        if fate.takes_effect || reply == Reply::Real || has_rest {
             answer = Some(self.forward(&request).await);
         }
         if let Some((sender, held, released)) = held_answer {
@@ -251,6 +261,10 @@ impl Wires {
             Reply::Failed => service.failed(),
             Reply::Garbled => errors::garbled(),
             Reply::Empty => errors::empty(),
+            Reply::Unread => match left {
+                Some(left) => left.told_with(answer).await,
+                None => answer.unwrap_or_else(|| StatusCode::BAD_GATEWAY.into_response()),
+            },
             Reply::Code(status, code) => service.error(status, code, json!({})),
             Reply::Silence => std::future::pending().await,
             Reply::Broken => {
