@@ -10,6 +10,7 @@ use daemon::whatsapp::NETWORK;
 use functions::service::{self, States};
 use serde_json::json;
 use shared::clock::{Clock, SystemClock};
+use shared::config::Wrapping;
 use shared::domain::instance::Status;
 use shared::ids::InstanceId;
 use shared::mail::NoMailer;
@@ -167,7 +168,8 @@ impl Fleet {
                 table: database.endpoint.clone(),
                 queue: sqs.endpoint().to_owned(),
                 sandbox: clients.to_owned(),
-                key_file: keys.file(),
+                wrapping: Wrapping::File(keys.file()),
+                directory: keys.directory().to_owned(),
                 shards,
                 variables,
             },
