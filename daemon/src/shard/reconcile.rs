@@ -130,7 +130,11 @@ impl Reconciler {
                     break;
                 }
                 match instance {
-                    Ok(instance) => self.make_so(look, id, instance).await,
+                    Ok(instance) => {
+                        if !self.make_so(look, id, instance).await {
+                            self.look_again(id).await;
+                        }
+                    }
                     Err(error) => {
                         warn!(%shard, instance.id = %id, error = %chain(&error), "could not look at an instance");
                         is_complete &= error.nature().is_permanent();
@@ -159,16 +163,19 @@ impl Reconciler {
 
     /// Looks at an instance. Answers whether it is this shard's and was never paired, or not since it was logged out.
     async fn look(self: &Arc<Self>, id: InstanceId) -> Result<bool, StorageError> {
-        let look = self.begin_look();
-        let instance = self.deps.instances.get_with_deleted(id).await?;
-        let is_new = instance.as_ref().is_some_and(|instance| {
-            instance.network == self.deps.network
-                && instance.shard == self.hold.shard
-                && instance.account.is_none()
-                && instance.desired.wanted != Wanted::Deleted
-        });
-        self.make_so(look, id, instance).await;
-        Ok(is_new)
+        loop {
+            let look = self.begin_look();
+            let instance = self.deps.instances.get_with_deleted(id).await?;
+            let is_new = instance.as_ref().is_some_and(|instance| {
+                instance.network == self.deps.network
+                    && instance.shard == self.hold.shard
+                    && instance.account.is_none()
+                    && instance.desired.wanted != Wanted::Deleted
+            });
+            if self.make_so(look, id, instance).await {
+                return Ok(is_new);
+            }
+        }
     }
 
     /// The number of a look that begins now. One that begins later sees something as new or newer.
@@ -198,22 +205,38 @@ impl Reconciler {
         self.following.wait().await;
     }
 
-    async fn make_so(self: &Arc<Self>, look: u64, id: InstanceId, instance: Option<Instance>) {
+    /// Forgets an instance's task that has ended. What was read before may be older than its end, and is not acted upon.
+    /// Answers whether there was one.
+    fn forget_ended(&self, instances: &mut Instances, id: InstanceId) -> bool {
+        let has_ended = instances
+            .actors
+            .get(&id)
+            .is_some_and(|handle| handle.ended.is_cancelled());
+        if has_ended {
+            instances.actors.remove(&id);
+            instances.seen.entry(id).or_default().look = self.begin_look();
+        }
+        has_ended
+    }
+
+    /// Does what follows from an instance as it was read. `false` where its task has ended since, or may have: it is to be
+    /// read again.
+    async fn make_so(self: &Arc<Self>, look: u64, id: InstanceId, instance: Option<Instance>) -> bool {
         let mut instances = self.instances.lock().await;
         if super::is_over(&self.hold) {
-            return;
+            return true;
+        }
+        if self.forget_ended(&mut instances, id) {
+            return false;
         }
         let Instances { actors, seen } = &mut *instances;
         let seen = seen.entry(id).or_default();
         let generation = instance.as_ref().map(|instance| instance.desired.generation);
         if look < seen.look || generation.is_some_and(|generation| generation < seen.generation) {
-            return;
+            return true;
         }
         seen.look = look;
         seen.generation = generation.unwrap_or(seen.generation);
-        if actors.get(&id).is_some_and(|handle| handle.ended.is_cancelled()) {
-            actors.remove(&id);
-        }
         let ours = instance
             .filter(|instance| instance.network == self.deps.network && instance.shard == self.hold.shard);
         if let Some(instance) = &ours {
@@ -251,6 +274,7 @@ impl Reconciler {
             }
             (_, _, _) => {}
         }
+        true
     }
 
     /// Notes which events of an instance are wanted and how fast it is to send, and sees to events that were not told.
@@ -329,6 +353,7 @@ impl Reconciler {
         let (ended, reconciler) = (handle.ended.clone(), Arc::clone(self));
         self.following.spawn(async move {
             ended.cancelled().await;
+            reconciler.forget_ended(&mut reconciler.instances.lock().await, id);
             reconciler.look_again(id).await;
         });
     }

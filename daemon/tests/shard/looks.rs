@@ -7,6 +7,7 @@ use shared::storage::keys;
 use testbed::relay::{Fate, On, Relay};
 use testbed::wait::{in_time, until};
 
+use crate::network::unlinked;
 use crate::world::World;
 
 #[tokio::test]
@@ -86,6 +87,30 @@ async fn an_older_look_undoes_nothing_that_a_newer_one_has_done() {
     world.accept(&instance, "15550100001", "hello").await;
     session.sent().await;
     assert!(!session.line.disconnected.is_cancelled(), "it stays connected");
+}
+
+#[tokio::test]
+async fn an_instance_that_has_ended_for_good_is_not_begun_by_what_was_read_before() {
+    let world = World::new().await;
+    let table = Relay::before(&world.database.endpoint).await;
+    let mut daemon = world.daemon_on("a", table.endpoint()).await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    // A sweep reads that it is connected; its answer comes when the account has been unlinked.
+    let look = table.hold_answer(On::operation("BatchGetItem").with(instance.id.to_string()));
+    let held = in_time("a sweep", look.arrived()).await;
+    session.tell(unlinked("unlinked on the phone")).await;
+    world.until_status(&instance, Status::LoggedOut).await;
+    let sessions = &daemon.deps.meter.sessions;
+    until("the end of its task", async || {
+        (sessions.get() == 0).then_some(())
+    })
+    .await;
+    held.pass();
+    // The next sweep begins when this one is done with what it read.
+    let next = table.hold(On::operation("Query").with("shardKey"));
+    in_time("the next sweep", next.arrived()).await.pass();
+    assert!(!daemon.has_begun_another(), "only a new request pairs again");
+    assert_eq!(world.load(&instance).await.observed.status, Status::LoggedOut);
 }
 
 #[tokio::test]
