@@ -1,20 +1,20 @@
 //! The reconciler: compares what is wanted of each instance with what is observed, and makes them agree. It takes no
 //! input but the instance's id, and may run twice.
 
+mod sweep;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
 use shared::seal::Purpose;
 use shared::storage::StorageError;
-use shared::storage::instances::{Observation, READ_TOGETHER, ReadTogether};
+use shared::storage::instances::Observation;
 use shared::telemetry::chain;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
@@ -24,10 +24,6 @@ use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::instance::{Actor, ActorHandle};
 use crate::lease::Hold;
-
-/// For how long what a sweep has read of many instances counts, while it sees to one after the other. The next sweep sees to
-/// the rest.
-const FRESH: Duration = Duration::from_secs(5);
 
 /// A shard's instances, kept as they are wanted.
 #[derive(Debug)]
@@ -89,60 +85,6 @@ impl Reconciler {
             looks: AtomicU64::new(0),
             following: TaskTracker::new(),
         }
-    }
-
-    /// Looks at every instance of the shard, many in one request. `false` where some could not be read and may be soon. One
-    /// that is damaged costs that instance alone; where none of many can be read, the table is away.
-    pub async fn sweep(self: &Arc<Self>) -> bool {
-        let shard = self.hold.shard;
-        let ids = match self
-            .deps
-            .instances
-            .list_ids_by_shard(self.deps.network, shard)
-            .await
-        {
-            Ok(ids) => ids,
-            Err(error) => {
-                warn!(%shard, error = %chain(&error), "could not read the shard's instances");
-                return false;
-            }
-        };
-        let mut is_complete = true;
-        for ids in ids.chunks(READ_TOGETHER) {
-            let (look, fresh_until) = (self.begin_look(), Instant::now() + FRESH);
-            let ReadTogether { read, left } = match self.deps.instances.get_together_with_deleted(ids).await {
-                Ok(together) => together,
-                Err(error) => {
-                    warn!(%shard, count = ids.len(), error = %chain(&error), "could not look at some instances");
-                    if error.nature().is_permanent() {
-                        continue;
-                    }
-                    return false;
-                }
-            };
-            if !left.is_empty() {
-                warn!(%shard, count = left.len(), "the table had no capacity for a look at some instances");
-                is_complete = false;
-            }
-            for (id, instance) in read {
-                if Instant::now() >= fresh_until {
-                    is_complete = false;
-                    break;
-                }
-                match instance {
-                    Ok(instance) => {
-                        if !self.make_so(look, id, instance).await {
-                            self.look_again(id).await;
-                        }
-                    }
-                    Err(error) => {
-                        warn!(%shard, instance.id = %id, error = %chain(&error), "could not look at an instance");
-                        is_complete &= error.nature().is_permanent();
-                    }
-                }
-            }
-        }
-        is_complete
     }
 
     /// Looks at one instance, whose wants may have changed.

@@ -1,0 +1,76 @@
+//! A sweep: a look at every instance of a shard, many in one request.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shared::ids::InstanceId;
+use shared::storage::instances::{READ_TOGETHER, ReadTogether};
+use shared::telemetry::chain;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::Reconciler;
+
+/// For how long what was read of many instances counts, while one after the other is seen to. The rest is read anew.
+const FRESH: Duration = Duration::from_secs(5);
+
+impl Reconciler {
+    /// Looks at every instance of the shard, many in one request. `false` where some could not be read and may be soon. One
+    /// that is damaged costs that instance alone; where none of many can be read, the table is away.
+    pub async fn sweep(self: &Arc<Self>) -> bool {
+        let shard = self.hold.shard;
+        let ids = match self
+            .deps
+            .instances
+            .list_ids_by_shard(self.deps.network, shard)
+            .await
+        {
+            Ok(ids) => ids,
+            Err(error) => {
+                warn!(%shard, error = %chain(&error), "could not read the shard's instances");
+                return false;
+            }
+        };
+        let mut open = VecDeque::from(ids);
+        let mut is_complete = true;
+        while !open.is_empty() {
+            let ids: Vec<InstanceId> = open.drain(..open.len().min(READ_TOGETHER)).collect();
+            let (look, fresh_until) = (self.begin_look(), Instant::now() + FRESH);
+            let ReadTogether { read, left } = match self.deps.instances.get_together_with_deleted(&ids).await
+            {
+                Ok(together) => together,
+                Err(error) => {
+                    warn!(%shard, count = ids.len(), error = %chain(&error), "could not look at some instances");
+                    if error.nature().is_permanent() {
+                        continue;
+                    }
+                    return false;
+                }
+            };
+            if !left.is_empty() {
+                warn!(%shard, count = left.len(), "the table had no capacity for a look at some instances");
+                is_complete = false;
+            }
+            for (at, (id, instance)) in read.into_iter().enumerate() {
+                // One is seen to each time, so that it comes to an end.
+                if at > 0 && Instant::now() >= fresh_until {
+                    open.push_back(id);
+                    continue;
+                }
+                match instance {
+                    Ok(instance) => {
+                        if !self.make_so(look, id, instance).await {
+                            self.look_again(id).await;
+                        }
+                    }
+                    Err(error) => {
+                        warn!(%shard, instance.id = %id, error = %chain(&error), "could not look at an instance");
+                        is_complete &= error.nature().is_permanent();
+                    }
+                }
+            }
+        }
+        is_complete
+    }
+}
