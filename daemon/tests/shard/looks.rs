@@ -4,7 +4,7 @@ use daemon::connection::SessionEvent;
 use shared::domain::instance::{Status, Wanted};
 use shared::seal::{Purpose, SealError};
 use shared::storage::keys;
-use testbed::relay::{Fate, On, Relay};
+use testbed::relay::{Fate, On, Relay, Reply};
 use testbed::wait::{in_time, until};
 
 use crate::network::unlinked;
@@ -162,6 +162,21 @@ async fn instances_that_could_not_be_read_are_looked_at_again() {
     let next = table.hold(On::operation("Query").with("shardKey"));
     in_time("the next sweep", next.arrived()).await.pass();
     assert!(!session.line.disconnected.is_cancelled(), "it stays connected");
+}
+
+#[tokio::test]
+async fn instances_whose_common_request_is_refused_are_read_one_by_one() {
+    let world = World::new().await;
+    let mut instances = [world.instance("one").await.id, world.instance("two").await.id];
+    let table = Relay::before(&world.database.endpoint).await;
+    let refused = Fate::refused(Reply::Code(400, "ValidationException"));
+    table.always(On::operation("BatchGetItem").with("inst#"), refused);
+    // Nobody nudges.
+    let mut daemon = world.daemon_on("a", table.endpoint()).await;
+    let mut begun = [daemon.session().await.instance, daemon.session().await.instance];
+    begun.sort_unstable();
+    instances.sort_unstable();
+    assert_eq!(begun, instances);
 }
 
 /// A function makes no data key, and has to seal the secret of a webhook that is set before the first connection.

@@ -20,7 +20,7 @@ impl Reconciler {
     /// that is damaged costs that instance alone; where none of many can be read, the table is away.
     pub async fn sweep(self: &Arc<Self>) -> bool {
         let shard = self.hold.shard;
-        let ids = match self
+        let mut ids = match self
             .deps
             .instances
             .list_ids_by_shard(self.deps.network, shard)
@@ -32,6 +32,9 @@ impl Reconciler {
                 return false;
             }
         };
+        // The index may name one twice, on two pages. A request may not.
+        ids.sort_unstable();
+        ids.dedup();
         let mut open = VecDeque::from(ids);
         let mut is_complete = true;
         while !open.is_empty() {
@@ -42,10 +45,14 @@ impl Reconciler {
                 Ok(together) => together,
                 Err(error) => {
                     warn!(%shard, count = ids.len(), error = %chain(&error), "could not look at some instances");
-                    if error.nature().is_permanent() {
-                        continue;
+                    if !error.nature().is_permanent() {
+                        return false;
                     }
-                    return false;
+                    // The fault may be one instance's, and costs that one alone.
+                    for id in ids {
+                        is_complete &= self.look_alone(id).await;
+                    }
+                    continue;
                 }
             };
             if !left.is_empty() {
@@ -72,5 +79,14 @@ impl Reconciler {
             }
         }
         is_complete
+    }
+
+    /// Looks at one instance in a request of its own. `false` where it could not be read and may be soon.
+    async fn look_alone(self: &Arc<Self>, id: InstanceId) -> bool {
+        let Err(error) = self.look_at(id).await else {
+            return true;
+        };
+        warn!(instance.id = %id, error = %chain(&error), "could not look at an instance");
+        error.nature().is_permanent()
     }
 }
