@@ -165,6 +165,27 @@ async fn instances_that_could_not_be_read_are_looked_at_again() {
 }
 
 #[tokio::test]
+async fn what_the_table_leaves_of_many_is_read_again_alone() {
+    let world = World::new().await;
+    let mut instances = [world.instance("one").await.id, world.instance("two").await.id];
+    instances.sort_unstable();
+    let [first, last] = instances.map(|id| id.to_string());
+    let table = Relay::before(&world.database.endpoint).await;
+    let looks = || On::operation("BatchGetItem").with("inst#");
+    table.plan(looks(), [Fate::UNREAD]);
+    let again = table.hold(looks().without(first));
+    // Nobody nudges.
+    let mut daemon = world.daemon_on("a", table.endpoint()).await;
+    let sound = daemon.session().await;
+    assert_eq!(sound.instance, instances[0]);
+    let held = in_time("another look", again.arrived()).await;
+    assert!(held.call.body.contains(&last), "{}", held.call.body);
+    held.pass();
+    let late = daemon.session().await;
+    assert_eq!(late.instance, instances[1]);
+}
+
+#[tokio::test]
 async fn instances_whose_common_request_is_refused_are_read_one_by_one() {
     let world = World::new().await;
     let mut instances = [world.instance("one").await.id, world.instance("two").await.id];
@@ -173,7 +194,8 @@ async fn instances_whose_common_request_is_refused_are_read_one_by_one() {
     table.always(On::operation("BatchGetItem").with("inst#"), refused);
     // Nobody nudges.
     let mut daemon = world.daemon_on("a", table.endpoint()).await;
-    let mut begun = [daemon.session().await.instance, daemon.session().await.instance];
+    let sessions = [daemon.session().await, daemon.session().await];
+    let mut begun = sessions.each_ref().map(|session| session.instance);
     begun.sort_unstable();
     instances.sort_unstable();
     assert_eq!(begun, instances);

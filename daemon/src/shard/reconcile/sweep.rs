@@ -15,9 +15,14 @@ use super::Reconciler;
 /// For how long what was read of many instances counts, while one after the other is seen to. The rest is read anew.
 const FRESH: Duration = Duration::from_secs(5);
 
+/// The first and the longest pause before instances that could not be read are read again, alone. Each is twice the last. A sweep
+/// gives up after the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(8);
+
 impl Reconciler {
-    /// Looks at every instance of the shard, many in one request. `false` where some could not be read and may be soon. One
-    /// that is damaged costs that instance alone; where none of many can be read, the table is away.
+    /// Looks at every instance of the shard, many in one request. Those that could not be read are read again after growing
+    /// pauses. `false` where that was in vain too, and may not be soon. One that is damaged costs that instance alone.
     pub async fn sweep(self: &Arc<Self>) -> bool {
         let shard = self.hold.shard;
         let mut ids = match self
@@ -35,8 +40,26 @@ impl Reconciler {
         // The index may name one twice, on two pages. A request may not.
         ids.sort_unstable();
         ids.dedup();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            ids = self.look_at_all(ids).await;
+            if ids.is_empty() {
+                return true;
+            }
+            if pause > LONGEST_PAUSE {
+                return false;
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+    }
+
+    /// Looks at these instances. Answers those that could not be read and may be soon. Where none of many can be read, the table
+    /// is away, and the rest is not asked for.
+    async fn look_at_all(self: &Arc<Self>, ids: Vec<InstanceId>) -> Vec<InstanceId> {
+        let shard = self.hold.shard;
         let mut open = VecDeque::from(ids);
-        let mut is_complete = true;
+        let mut unread = Vec::new();
         while !open.is_empty() {
             let ids: Vec<InstanceId> = open.drain(..open.len().min(READ_TOGETHER)).collect();
             let (look, fresh_until) = (self.begin_look(), Instant::now() + FRESH);
@@ -46,18 +69,22 @@ impl Reconciler {
                 Err(error) => {
                     warn!(%shard, count = ids.len(), error = %chain(&error), "could not look at some instances");
                     if !error.nature().is_permanent() {
-                        return false;
+                        unread.extend(open);
+                        unread.extend(ids);
+                        return unread;
                     }
                     // The fault may be one instance's, and costs that one alone.
                     for id in ids {
-                        is_complete &= self.look_alone(id).await;
+                        if !self.look_alone(id).await {
+                            unread.push(id);
+                        }
                     }
                     continue;
                 }
             };
             if !left.is_empty() {
                 warn!(%shard, count = left.len(), "the table had no capacity for a look at some instances");
-                is_complete = false;
+                unread.extend(left);
             }
             for (at, (id, instance)) in read.into_iter().enumerate() {
                 // One is seen to each time, so that it comes to an end.
@@ -73,12 +100,14 @@ impl Reconciler {
                     }
                     Err(error) => {
                         warn!(%shard, instance.id = %id, error = %chain(&error), "could not look at an instance");
-                        is_complete &= error.nature().is_permanent();
+                        if !error.nature().is_permanent() {
+                            unread.push(id);
+                        }
                     }
                 }
             }
         }
-        is_complete
+        unread
     }
 
     /// Looks at one instance in a request of its own. `false` where it could not be read and may be soon.
