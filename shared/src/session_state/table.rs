@@ -420,8 +420,17 @@ impl SessionState for TableSessionState {
         for batch in distinct.chunks(BATCH_GET_LIMIT) {
             // A data key that is not at hand is read and unwrapped meanwhile.
             let warming = self.sealer.warm(self.instance, Purpose::Session);
-            let (items, ()) = tokio::join!(self.batch_get(batch), warming);
-            for item in items? {
+            let (items, warmed) = tokio::join!(self.batch_get(batch), warming);
+            let items = items?;
+            // Nobody waits for the key service twice. Where there was no key, whoever wrote these items may have made it since. What
+            // is gone takes none.
+            if let Err(error) = warmed
+                && !matches!(error, SealError::NoKey(_))
+                && items.iter().any(|item| !self.is_gone(item))
+            {
+                return Err(sealing(error, &keys::session_partition(self.instance)));
+            }
+            for item in items {
                 values.extend(self.read(item).await?);
             }
         }
