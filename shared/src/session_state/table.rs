@@ -244,11 +244,9 @@ impl TableSessionState {
                 before: Before::Value(value),
             })),
             // Nobody can read it, and it is gone: its key goes on without it.
-            Err(error @ StorageError::Corrupt { .. }) => {
-                warn!(
-                    error = &error as &dyn std::error::Error,
-                    "a value that does not open was written over"
-                );
+            Err(StorageError::Corrupt { field, .. }) => {
+                // Its key may have a number.
+                warn!(field, "a value that does not open was written over");
                 Ok(None)
             }
             Err(error) => Err(error),
