@@ -43,7 +43,6 @@ pub trait Connector: Send + Sync + Debug {
 pub const EVENTS_WAITING: usize = 1_024;
 
 /// What a session is made of.
-#[derive(Debug)]
 pub struct Session {
     /// The instance.
     pub instance: InstanceId,
@@ -60,6 +59,15 @@ pub struct Session {
     /// Where the session tells what happens, with room for [`EVENTS_WAITING`]. When its end is dropped the session is over. The
     /// events are boxed, since a channel allocates room for many at once.
     pub events: mpsc::Sender<Box<SessionEvent>>,
+}
+
+impl Debug for Session {
+    /// Numbers are not for logs.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("instance", &self.instance)
+            .finish_non_exhaustive()
+    }
 }
 
 /// A running session.

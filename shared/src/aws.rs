@@ -57,15 +57,23 @@ struct Fetch {
 
 impl Fetch {
     fn begin(source: SharedCredentialsProvider) -> Self {
-        let fetching = async move {
-            let found = timeout(FETCH_DEADLINE, source.provide_credentials()).await;
-            found.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(FETCH_DEADLINE)))
-        };
         Self {
             begun: Instant::now(),
-            task: AbortOnDropHandle::new(tokio::spawn(fetching)),
+            task: AbortOnDropHandle::new(tokio::spawn(fetch(source, FETCH_DEADLINE))),
         }
     }
+}
+
+/// What the source finds until the deadline, or else what it has set aside.
+async fn fetch(source: SharedCredentialsProvider, deadline: Duration) -> provider::Result {
+    let found = timeout(deadline, source.provide_credentials()).await;
+    found.unwrap_or_else(|_| set_aside(&source).ok_or_else(|| CredentialsError::provider_timed_out(deadline)))
+}
+
+/// What a source has set aside for a fetch that is broken off. The shared handle itself answers nothing.
+fn set_aside(source: &SharedCredentialsProvider) -> Option<Credentials> {
+    let source: &dyn ProvideCredentials = source.as_ref();
+    source.fallback_on_interrupt()
 }
 
 impl From<SharedCredentialsProvider> for Fetched {
@@ -86,6 +94,14 @@ impl Fetched {
         {
             *fetch = None;
         }
+        if let Some(ended) = fetch.as_mut().filter(|fetch| fetch.task.is_finished()) {
+            let found = (&mut ended.task).await;
+            *fetch = None;
+            // A failure that nobody has waited for says nothing about now.
+            if let Ok(found @ Ok(_)) = found {
+                return found;
+            }
+        }
         let under_way = fetch.get_or_insert_with(|| Fetch::begin(self.source.clone()));
         let ended = (&mut under_way.task).await;
         *fetch = None;
@@ -100,22 +116,28 @@ impl ProvideCredentials for Fetched {
     {
         future::ProvideCredentials::new(self.get())
     }
+
+    fn fallback_on_interrupt(&self) -> Option<Credentials> {
+        set_aside(&self.source)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
     use futures::poll;
-    use testbed::wait::in_time;
+    use testbed::wait::{in_time, until};
     use tokio::sync::Notify;
 
     use super::*;
 
-    /// Answers when the test says so, with the fetch's number as the key's id.
+    /// Answers when the test says so, with the fetch's number as the key's id, or that it has none.
     #[derive(Debug, Clone, Default)]
     struct Source {
+        fails: Arc<AtomicBool>,
+        kept: Option<Credentials>,
         fetches: Arc<AtomicU64>,
         begun: Arc<Notify>,
         answer: Arc<Notify>,
@@ -130,9 +152,20 @@ mod tests {
                 let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
                 self.begun.notify_one();
                 self.answer.notified().await;
-                Ok(Credentials::new(number.to_string(), "secret", None, None, "test"))
+                if self.fails.load(Ordering::SeqCst) {
+                    return Err(CredentialsError::not_loaded_no_source());
+                }
+                Ok(credentials(number))
             })
         }
+
+        fn fallback_on_interrupt(&self) -> Option<Credentials> {
+            self.kept.clone()
+        }
+    }
+
+    fn credentials(number: u64) -> Credentials {
+        Credentials::new(number.to_string(), "secret", None, None, "test")
     }
 
     impl Source {
@@ -175,6 +208,42 @@ mod tests {
         source.begin(&fetched).await;
         source.answer.notify_one();
         assert_eq!(key_of(&fetched).await, "2");
+    }
+
+    #[tokio::test]
+    async fn a_failure_that_nobody_has_waited_for_is_not_handed_to_the_next_caller() {
+        let source = Source::default();
+        let fetched = source.fetched();
+        source.begin(&fetched).await;
+        source.fails.store(true, Ordering::SeqCst);
+        source.answer.notify_one();
+        until("the end of the fetch", async || {
+            let fetch = fetched.fetch.lock().await;
+            let fetch = fetch.as_ref().expect("nobody has asked for what it found");
+            fetch.task.is_finished().then_some(())
+        })
+        .await;
+        source.fails.store(false, Ordering::SeqCst);
+        source.answer.notify_one();
+        assert_eq!(key_of(&fetched).await, "2");
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_takes_too_long_finds_what_its_source_has_set_aside() {
+        let kept = Source {
+            kept: Some(credentials(7)),
+            ..Source::default()
+        };
+        let kept = SharedCredentialsProvider::new(kept);
+        let found = fetch(kept.clone(), Duration::ZERO).await.expect("set aside");
+        assert_eq!(found.access_key_id(), "7");
+        let told = Fetched::from(kept).fallback_on_interrupt().expect("set aside");
+        assert_eq!(told.access_key_id(), "7");
+        let none = fetch(SharedCredentialsProvider::new(Source::default()), Duration::ZERO).await;
+        assert!(
+            matches!(none, Err(CredentialsError::ProviderTimedOut(_))),
+            "{none:?}"
+        );
     }
 
     #[tokio::test]

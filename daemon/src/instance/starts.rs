@@ -10,9 +10,9 @@ use tokio::time::Instant;
 /// How long a start keeps its place at most: one that hangs must not stop the others.
 pub const LONGEST_START: Duration = Duration::from_secs(40);
 
-/// The mean time between two starts that had to wait for a place: they begin one after the other, so that places which
-/// become free together are not taken together. 250 begin in a second at most, which is more than two cores can do. Each
-/// time is between half and one and a half of this, at random, so that daemons which begin together do not go in step.
+/// The mean time between two starts: they begin one after the other, so that places which are free together are not taken
+/// together. 250 begin in a second at most, which is more than two cores can do. Each time is between half and one and a
+/// half of this, at random, so that daemons which begin together do not go in step.
 const APART: Duration = Duration::from_millis(4);
 
 /// The places of a daemon in which sessions begin.
@@ -36,17 +36,19 @@ impl Starts {
         }
     }
 
-    /// Waits for a place. `is_awaited` says that somebody waits for this start.
+    /// Waits for a place, and for a turn, which comes at once where no start came right before. `is_awaited` says that somebody
+    /// waits for this start.
     pub async fn begin(&self, is_awaited: bool) -> Start {
-        let had_to_wait =
-            self.all.available_permits() == 0 || (!is_awaited && self.unasked.available_permits() == 0);
         let mut permits = Vec::new();
         if !is_awaited {
             permits.push(acquire(&self.unasked).await);
         }
         permits.push(acquire(&self.all).await);
-        if had_to_wait {
-            tokio::time::sleep_until(self.turns.next(Instant::now())).await;
+        let now = Instant::now();
+        let turn = self.turns.next(now);
+        // A timer has a resolution of a millisecond, and would wait for that.
+        if turn > now {
+            tokio::time::sleep_until(turn).await;
         }
         Start(Arc::new(Mutex::new(permits)))
     }
@@ -57,7 +59,7 @@ async fn acquire(semaphore: &Arc<Semaphore>) -> OwnedSemaphorePermit {
     acquired.expect("it is never closed")
 }
 
-/// Until when those who had to wait for a place have their turns.
+/// Until when those who have a place have their turns.
 #[derive(Debug)]
 struct Turns(Mutex<Instant>);
 
@@ -86,6 +88,7 @@ impl Start {
 #[cfg(test)]
 mod tests {
     use futures::FutureExt as _;
+    use testbed::wait::in_time;
 
     use super::*;
 
@@ -111,11 +114,27 @@ mod tests {
             unasked.push(starts.begin(false).await);
         }
         assert!(starts.begin(false).now_or_never().is_none());
-        assert!(starts.begin(true).now_or_never().is_some());
+        in_time("a place", starts.begin(true)).await;
+    }
+
+    #[tokio::test]
+    async fn starts_begin_one_after_the_other_though_places_are_free() {
+        let starts = Starts::new(64);
+        let first = starts.begin(false).now_or_never();
+        let first = first.expect("nobody came before, so it waits for nobody");
+        // Those who came before have all turns until then.
+        let taken_until = Instant::now() + APART * 1_000;
+        *starts.turns.0.lock().expect("no holder panics") = taken_until;
+        assert!(
+            starts.begin(true).now_or_never().is_none(),
+            "it has a place and no turn"
+        );
+        assert!(*starts.turns.0.lock().expect("no holder panics") > taken_until);
+        drop(first);
     }
 
     #[test]
-    fn places_that_become_free_together_are_not_taken_together() {
+    fn places_that_are_free_together_are_not_taken_together() {
         let now = Instant::now();
         let turns = Turns(Mutex::new(now));
         let taken: Vec<Instant> = (0..64).map(|_| turns.next(now)).collect();

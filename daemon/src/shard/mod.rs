@@ -105,7 +105,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// visibility time.
 const FIRST_SWEEPS_INTERVAL: Duration = Duration::from_secs(4);
 
-/// The pause after the table could not be read.
+/// The pause after a sweep that could not read the table, however often it tried.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// Serves shards.

@@ -1,20 +1,20 @@
 //! The reconciler: compares what is wanted of each instance with what is observed, and makes them agree. It takes no
 //! input but the instance's id, and may run twice.
 
+mod sweep;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use shared::domain::instance::{Instance, Status, Wanted};
 use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
 use shared::seal::Purpose;
 use shared::storage::StorageError;
-use shared::storage::instances::{Observation, READ_TOGETHER, ReadTogether};
+use shared::storage::instances::Observation;
 use shared::telemetry::chain;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
@@ -24,10 +24,6 @@ use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::instance::{Actor, ActorHandle};
 use crate::lease::Hold;
-
-/// For how long what a sweep has read of many instances counts, while it sees to one after the other. The next sweep sees to
-/// the rest.
-const FRESH: Duration = Duration::from_secs(5);
 
 /// A shard's instances, kept as they are wanted.
 #[derive(Debug)]
@@ -91,56 +87,6 @@ impl Reconciler {
         }
     }
 
-    /// Looks at every instance of the shard, many in one request. `false` where some could not be read and may be soon. One
-    /// that is damaged costs that instance alone; where none of many can be read, the table is away.
-    pub async fn sweep(self: &Arc<Self>) -> bool {
-        let shard = self.hold.shard;
-        let ids = match self
-            .deps
-            .instances
-            .list_ids_by_shard(self.deps.network, shard)
-            .await
-        {
-            Ok(ids) => ids,
-            Err(error) => {
-                warn!(%shard, error = %chain(&error), "could not read the shard's instances");
-                return false;
-            }
-        };
-        let mut is_complete = true;
-        for ids in ids.chunks(READ_TOGETHER) {
-            let (look, fresh_until) = (self.begin_look(), Instant::now() + FRESH);
-            let ReadTogether { read, left } = match self.deps.instances.get_together_with_deleted(ids).await {
-                Ok(together) => together,
-                Err(error) => {
-                    warn!(%shard, count = ids.len(), error = %chain(&error), "could not look at some instances");
-                    if error.nature().is_permanent() {
-                        continue;
-                    }
-                    return false;
-                }
-            };
-            if !left.is_empty() {
-                warn!(%shard, count = left.len(), "the table had no capacity for a look at some instances");
-                is_complete = false;
-            }
-            for (id, instance) in read {
-                if Instant::now() >= fresh_until {
-                    is_complete = false;
-                    break;
-                }
-                match instance {
-                    Ok(instance) => self.make_so(look, id, instance).await,
-                    Err(error) => {
-                        warn!(%shard, instance.id = %id, error = %chain(&error), "could not look at an instance");
-                        is_complete &= error.nature().is_permanent();
-                    }
-                }
-            }
-        }
-        is_complete
-    }
-
     /// Looks at one instance, whose wants may have changed.
     pub async fn look_at(self: &Arc<Self>, id: InstanceId) -> Result<(), StorageError> {
         self.look(id).await.map(drop)
@@ -159,16 +105,19 @@ impl Reconciler {
 
     /// Looks at an instance. Answers whether it is this shard's and was never paired, or not since it was logged out.
     async fn look(self: &Arc<Self>, id: InstanceId) -> Result<bool, StorageError> {
-        let look = self.begin_look();
-        let instance = self.deps.instances.get_with_deleted(id).await?;
-        let is_new = instance.as_ref().is_some_and(|instance| {
-            instance.network == self.deps.network
-                && instance.shard == self.hold.shard
-                && instance.account.is_none()
-                && instance.desired.wanted != Wanted::Deleted
-        });
-        self.make_so(look, id, instance).await;
-        Ok(is_new)
+        loop {
+            let look = self.begin_look();
+            let instance = self.deps.instances.get_with_deleted(id).await?;
+            let is_new = instance.as_ref().is_some_and(|instance| {
+                instance.network == self.deps.network
+                    && instance.shard == self.hold.shard
+                    && instance.account.is_none()
+                    && instance.desired.wanted != Wanted::Deleted
+            });
+            if self.make_so(look, id, instance).await {
+                return Ok(is_new);
+            }
+        }
     }
 
     /// The number of a look that begins now. One that begins later sees something as new or newer.
@@ -198,22 +147,38 @@ impl Reconciler {
         self.following.wait().await;
     }
 
-    async fn make_so(self: &Arc<Self>, look: u64, id: InstanceId, instance: Option<Instance>) {
+    /// Forgets an instance's task that has ended. What was read before may be older than its end, and is not acted upon.
+    /// Answers whether there was one.
+    fn forget_ended(&self, instances: &mut Instances, id: InstanceId) -> bool {
+        let has_ended = instances
+            .actors
+            .get(&id)
+            .is_some_and(|handle| handle.ended.is_cancelled());
+        if has_ended {
+            instances.actors.remove(&id);
+            instances.seen.entry(id).or_default().look = self.begin_look();
+        }
+        has_ended
+    }
+
+    /// Does what follows from an instance as it was read. `false` where its task has ended since, or may have: it is to be
+    /// read again.
+    async fn make_so(self: &Arc<Self>, look: u64, id: InstanceId, instance: Option<Instance>) -> bool {
         let mut instances = self.instances.lock().await;
         if super::is_over(&self.hold) {
-            return;
+            return true;
+        }
+        if self.forget_ended(&mut instances, id) {
+            return false;
         }
         let Instances { actors, seen } = &mut *instances;
         let seen = seen.entry(id).or_default();
         let generation = instance.as_ref().map(|instance| instance.desired.generation);
         if look < seen.look || generation.is_some_and(|generation| generation < seen.generation) {
-            return;
+            return true;
         }
         seen.look = look;
         seen.generation = generation.unwrap_or(seen.generation);
-        if actors.get(&id).is_some_and(|handle| handle.ended.is_cancelled()) {
-            actors.remove(&id);
-        }
         let ours = instance
             .filter(|instance| instance.network == self.deps.network && instance.shard == self.hold.shard);
         if let Some(instance) = &ours {
@@ -251,6 +216,7 @@ impl Reconciler {
             }
             (_, _, _) => {}
         }
+        true
     }
 
     /// Notes which events of an instance are wanted and how fast it is to send, and sees to events that were not told.
@@ -329,6 +295,7 @@ impl Reconciler {
         let (ended, reconciler) = (handle.ended.clone(), Arc::clone(self));
         self.following.spawn(async move {
             ended.cancelled().await;
+            reconciler.forget_ended(&mut reconciler.instances.lock().await, id);
             reconciler.look_again(id).await;
         });
     }

@@ -34,10 +34,8 @@ impl Early {
         let found = match state.get_many(&keys).await {
             Ok(found) => found,
             Err(error) if error.nature().is_permanent() => {
-                debug!(
-                    error = &error as &dyn std::error::Error,
-                    "what a session needs is read one by one"
-                );
+                // The error may name its entry, whose key has the account's number.
+                debug!("an entry that a session may need cannot be read, so they are read one by one");
                 return Ok(Self::default());
             }
             Err(error) => return Err(error),

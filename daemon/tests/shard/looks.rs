@@ -4,9 +4,10 @@ use daemon::connection::SessionEvent;
 use shared::domain::instance::{Status, Wanted};
 use shared::seal::{Purpose, SealError};
 use shared::storage::keys;
-use testbed::relay::{Fate, On, Relay};
+use testbed::relay::{Fate, On, Relay, Reply};
 use testbed::wait::{in_time, until};
 
+use crate::network::unlinked;
 use crate::world::World;
 
 #[tokio::test]
@@ -89,6 +90,30 @@ async fn an_older_look_undoes_nothing_that_a_newer_one_has_done() {
 }
 
 #[tokio::test]
+async fn an_instance_that_has_ended_for_good_is_not_begun_by_what_was_read_before() {
+    let world = World::new().await;
+    let table = Relay::before(&world.database.endpoint).await;
+    let mut daemon = world.daemon_on("a", table.endpoint()).await;
+    let (instance, session) = world.connected(&mut daemon).await;
+    // A sweep reads that it is connected; its answer comes when the account has been unlinked.
+    let look = table.hold_answer(On::operation("BatchGetItem").with(instance.id.to_string()));
+    let held = in_time("a sweep", look.arrived()).await;
+    session.tell(unlinked("unlinked on the phone")).await;
+    world.until_status(&instance, Status::LoggedOut).await;
+    let sessions = &daemon.deps.meter.sessions;
+    until("the end of its task", async || {
+        (sessions.get() == 0).then_some(())
+    })
+    .await;
+    held.pass();
+    // The next sweep begins when this one is done with what it read.
+    let next = table.hold(On::operation("Query").with("shardKey"));
+    in_time("the next sweep", next.arrived()).await.pass();
+    assert!(!daemon.has_begun_another(), "only a new request pairs again");
+    assert_eq!(world.load(&instance).await.observed.status, Status::LoggedOut);
+}
+
+#[tokio::test]
 async fn a_sweep_reads_all_instances_in_one_request() {
     let world = World::new().await;
     let mut instances = Vec::new();
@@ -137,6 +162,43 @@ async fn instances_that_could_not_be_read_are_looked_at_again() {
     let next = table.hold(On::operation("Query").with("shardKey"));
     in_time("the next sweep", next.arrived()).await.pass();
     assert!(!session.line.disconnected.is_cancelled(), "it stays connected");
+}
+
+#[tokio::test]
+async fn what_the_table_leaves_of_many_is_read_again_alone() {
+    let world = World::new().await;
+    let mut instances = [world.instance("one").await.id, world.instance("two").await.id];
+    instances.sort_unstable();
+    let [first, last] = instances.map(|id| id.to_string());
+    let table = Relay::before(&world.database.endpoint).await;
+    let looks = || On::operation("BatchGetItem").with("inst#");
+    table.plan(looks(), [Fate::UNREAD]);
+    let again = table.hold(looks().without(first));
+    // Nobody nudges.
+    let mut daemon = world.daemon_on("a", table.endpoint()).await;
+    let sound = daemon.session().await;
+    assert_eq!(sound.instance, instances[0]);
+    let held = in_time("another look", again.arrived()).await;
+    assert!(held.call.body.contains(&last), "{}", held.call.body);
+    held.pass();
+    let late = daemon.session().await;
+    assert_eq!(late.instance, instances[1]);
+}
+
+#[tokio::test]
+async fn instances_whose_common_request_is_refused_are_read_one_by_one() {
+    let world = World::new().await;
+    let mut instances = [world.instance("one").await.id, world.instance("two").await.id];
+    let table = Relay::before(&world.database.endpoint).await;
+    let refused = Fate::refused(Reply::Code(400, "ValidationException"));
+    table.always(On::operation("BatchGetItem").with("inst#"), refused);
+    // Nobody nudges.
+    let mut daemon = world.daemon_on("a", table.endpoint()).await;
+    let sessions = [daemon.session().await, daemon.session().await];
+    let mut begun = sessions.each_ref().map(|session| session.instance);
+    begun.sort_unstable();
+    instances.sort_unstable();
+    assert_eq!(begun, instances);
 }
 
 /// A function makes no data key, and has to seal the secret of a webhook that is set before the first connection.

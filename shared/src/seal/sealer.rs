@@ -116,16 +116,15 @@ impl Sealer {
         self.key(KeyContext { purpose, instance }).await.map(drop)
     }
 
-    /// Has an instance's data key for a purpose at hand for whoever needs it next, where there is one. A failure is theirs to
-    /// find.
-    pub async fn warm(&self, instance: InstanceId, purpose: Purpose) {
+    /// Has an instance's data key for a purpose at hand for whoever needs it next. [`SealError::NoKey`] where there is none.
+    pub async fn warm(&self, instance: InstanceId, purpose: Purpose) -> Result<(), SealError> {
         let context = KeyContext { purpose, instance };
         if !self.purposes.contains(&purpose) {
-            return;
+            return Err(SealError::PurposeDenied(purpose));
         }
         let load = || async { self.load_key(&context).await?.ok_or(SealError::NoKey(purpose)) };
         let slot = self.cache.slot(context);
-        let _ = slot.key(self.term_of(context), load).await;
+        slot.key(self.term_of(context), load).await.map(drop)
     }
 
     /// Seals `plain` for `purpose`. `aad` names what it is, such as its table key. The value opens with the same

@@ -9,7 +9,8 @@ use aws_sdk_dynamodb::primitives::Blob;
 use shared::ids::InstanceId;
 use shared::nature::Nature;
 use shared::seal::{DataKey, KeyContext, KeyError, KeyWrapper, Purpose, SealError, Sealer};
-use shared::storage::keys;
+use shared::session_state::{Fence, SessionState as _, TableSessionState};
+use shared::storage::{StorageError, keys};
 
 use crate::support::World;
 
@@ -430,4 +431,31 @@ async fn a_key_service_that_does_not_answer_holds_nobody_up_for_long() {
     for sealed in futures::future::join_all(many).await {
         sealed.expect("by the key at hand");
     }
+}
+
+#[tokio::test]
+async fn a_read_of_many_asks_a_key_service_that_is_away_once() {
+    let world = World::new().await;
+    let (wrapper, _directory) = Scripted::new();
+    // With nothing at hand.
+    let state = || {
+        TableSessionState::new(
+            world.table.clone(),
+            Arc::new(Sealer::new(world.table.clone(), wrapper.clone())),
+            Arc::new(world.clock.clone()),
+            instance(0),
+            Fence::new(1),
+        )
+    };
+    state().put("a", b"x", None).await.expect("put");
+    let wanted = ["a", "never there"].map(str::to_owned);
+    wrapper.set(Mood::Away);
+    let away = state().get_many(&wanted).await;
+    assert!(matches!(away, Err(StorageError::Unavailable(_))), "{away:?}");
+    assert_eq!(wrapper.unwrapped(), 1);
+    let gone = state().get_many(&wanted[1..]).await;
+    assert_eq!(gone.expect("it takes no key"), []);
+    wrapper.set(Mood::Unwraps);
+    let found = state().get_many(&wanted).await.expect("read");
+    assert_eq!(found, [("a".to_owned(), b"x".to_vec())]);
 }

@@ -66,6 +66,10 @@ pub struct SessionTask {
 impl SessionTask {
     /// Runs the client, at first as `first` does, and tells how that ended.
     pub async fn run(self, first: BoxFuture<'static, ()>) {
+        let _over = Over {
+            outlet: Arc::clone(&self.outlet),
+            stop: self.stop.clone(),
+        };
         let client = Arc::clone(&self.client);
         let reason = tokio::select! {
             biased;
@@ -99,7 +103,6 @@ impl SessionTask {
         }
         self.tasks.close();
         self.tasks.wait().await;
-        self.outlet.close();
         info!(instance.id = %self.instance, "session over");
     }
 
@@ -154,6 +157,20 @@ impl SessionTask {
     }
 }
 
+/// Ends a session's tasks and closes its outlet as it is dropped, also by a panic: others hold the outlet too, so whoever waits for
+/// events would wait for ever.
+struct Over {
+    outlet: Arc<Outlet>,
+    stop: CancellationToken,
+}
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.outlet.close();
+    }
+}
+
 /// A session's last event: why it is over. `ours` is a reason of our own.
 async fn end(ending: &Ending, ours: Option<&str>, versions: &Versions, version: Version) -> SessionEvent {
     let stop = match (ending.take_stop(), ours) {
@@ -193,8 +210,30 @@ pub async fn store_deferred(store: &SessionStore) {
 
 #[cfg(test)]
 mod tests {
+    use testbed::wait::in_time;
+    use tokio::sync::mpsc;
+
     use super::*;
     use crate::lean::{MOST, size_of_future};
+
+    #[tokio::test]
+    async fn a_session_whose_task_panics_is_over() {
+        let (sender, mut events) = mpsc::channel(1);
+        let stop = CancellationToken::new();
+        let outlet = Arc::new(Outlet::new(sender, stop.clone()));
+        let over = Over {
+            outlet: Arc::clone(&outlet),
+            stop: stop.clone(),
+        };
+        let task = tokio::spawn(async move {
+            let _over = over;
+            panic!("as the test wants it");
+        });
+        assert_eq!(in_time("the end of events", events.recv()).await, None);
+        assert!(stop.is_cancelled());
+        assert!(in_time("the panic", task).await.is_err());
+        drop(outlet);
+    }
 
     #[test]
     fn a_session_that_waits_takes_little_memory() {
