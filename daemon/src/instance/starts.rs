@@ -11,9 +11,10 @@ use tokio::time::Instant;
 pub const LONGEST_START: Duration = Duration::from_secs(40);
 
 /// The mean time between two starts: they begin one after the other, so that places which are free together are not taken
-/// together. 250 begin in a second at most, which is more than two cores can do. Each time is between half and one and a
-/// half of this, at random, so that daemons which begin together do not go in step.
-const APART: Duration = Duration::from_millis(4);
+/// together. Some 140 begin in a second at most. Two cores could begin about 190, and would have no time left for
+/// anything else. Each time is between half and one and a half of this, at random, so that daemons which begin together do
+/// not go in step.
+const APART: Duration = Duration::from_millis(7);
 
 /// The places of a daemon in which sessions begin.
 #[derive(Debug)]
