@@ -295,7 +295,9 @@ impl Reconciler {
         let (ended, reconciler) = (handle.ended.clone(), Arc::clone(self));
         self.following.spawn(async move {
             ended.cancelled().await;
-            reconciler.forget_ended(&mut reconciler.instances.lock().await, id);
+            let mut instances = reconciler.instances.lock().await;
+            reconciler.forget_ended(&mut instances, id);
+            drop(instances);
             reconciler.look_again(id).await;
         });
     }
