@@ -179,14 +179,14 @@ mod tests {
         let (tell, told) = mpsc::channel();
         // It blocks until the test lets it go.
         within(Duration::ZERO, move || {
-            tell.send(held.recv()).expect("the test waits")
+            tell.send(held.recv()).expect("the test waits");
         });
         assert!(told.try_recv().is_err(), "it blocks still");
         let_go.send(()).expect("it waits");
         assert_eq!(told.recv(), Ok(Ok(())));
         let (tell, told) = mpsc::channel();
         within(Duration::from_mins(1), move || {
-            tell.send(()).expect("the test waits")
+            tell.send(()).expect("the test waits");
         });
         assert_eq!(told.try_recv(), Ok(()), "it has ended");
     }

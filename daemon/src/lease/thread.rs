@@ -107,9 +107,9 @@ mod tests {
         let ends = stop.disarm();
         let stop = ends.clone().drop_guard();
         let thread = LeaseThread { runtime, stop, ended };
-        let (begin, begun) = oneshot::channel();
+        let (start, begun) = oneshot::channel();
         let running = tokio::spawn(thread.run(async move {
-            begin.send(()).expect("the test waits");
+            start.send(()).expect("the test waits");
             pending::<()>().await;
         }));
         in_time("the work", begun).await.expect("it begins");
@@ -122,10 +122,10 @@ mod tests {
         let thread = LeaseThread::start().await.expect("a thread");
         let dropped = CancellationToken::new();
         let guard = dropped.clone().drop_guard();
-        let (begin, begun) = oneshot::channel();
+        let (start, begun) = oneshot::channel();
         let running = tokio::spawn(thread.run(async move {
             let _guard = guard;
-            begin.send(()).expect("the test waits");
+            start.send(()).expect("the test waits");
             pending::<()>().await;
         }));
         in_time("the work", begun).await.expect("it begins");

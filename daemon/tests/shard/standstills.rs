@@ -32,9 +32,9 @@ impl Apart {
     /// Blocks its worker, so that it runs nothing, until the answer is dropped.
     async fn block(&self) -> mpsc::Sender<()> {
         let (free, blocked) = mpsc::channel();
-        let (begin, begun) = oneshot::channel();
+        let (start, begun) = oneshot::channel();
         self.handle().spawn(async move {
-            begin.send(()).expect("the test waits");
+            start.send(()).expect("the test waits");
             let _ = blocked.recv();
         });
         in_time("its worker", begun).await.expect("it runs");

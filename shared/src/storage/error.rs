@@ -73,9 +73,9 @@ impl StorageError {
             Self::TooLarge(cause) => Self::TooLarge(told(cause)),
             Self::Unknown(cause) => Self::Unknown(told(cause)),
             Self::Corrupt { entity, key, field } => Self::Corrupt {
-                entity: *entity,
+                entity,
                 key: key.clone(),
-                field: *field,
+                field,
             },
         }
     }

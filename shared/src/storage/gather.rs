@@ -192,7 +192,7 @@ mod tests {
         async fn write(&self, item: &&'static str, requests: Vec<u32>) -> Vec<Result<u32, StorageError>> {
             let (goes_on, told) = oneshot::channel();
             let asked = Asked {
-                item: *item,
+                item,
                 requests: requests.clone(),
                 goes_on,
             };
@@ -229,7 +229,7 @@ mod tests {
         }
 
         async fn next(&mut self) -> Asked {
-            let next = tokio::time::timeout(Duration::from_secs(60), self.writes.recv());
+            let next = tokio::time::timeout(Duration::from_mins(1), self.writes.recv());
             next.await.expect("a write in time").expect("the writer lives")
         }
 

@@ -65,9 +65,9 @@ fn the_local_stack_keeps_its_shards_while_it_is_busy() {
         let before = leases(&stack).await;
 
         let (free, blocked) = mpsc::channel::<()>();
-        let (begin, begun) = oneshot::channel();
+        let (start, begun) = oneshot::channel();
         serving.spawn(async move {
-            begin.send(()).expect("the test waits");
+            start.send(()).expect("the test waits");
             let _ = blocked.recv();
         });
         in_time("the only worker", begun).await.expect("it runs");
