@@ -110,13 +110,10 @@ impl Inbound {
             (Put::AlreadyThere, None)
         } else {
             let keeping = Keeping::new(&self.deps, self.instance);
-            let storing = async { Ok::<_, Cause>(self.store(id, message, &known).await?) };
-            let (put, file, ()) = tokio::try_join!(
-                storing,
-                self.keep_file(id, message),
-                keeping.keep_received(id, message),
-            )?;
-            (put, file)
+            let (file, ()) =
+                tokio::try_join!(self.keep_file(id, message), keeping.keep_received(id, message))?;
+            // The last of all: whoever sees the message in a list can have its file, and forward it.
+            (self.store(id, message, &known).await?, file)
         };
         if message.from_me && !is_about_another {
             return Ok(None);
