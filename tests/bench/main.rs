@@ -62,6 +62,9 @@ enum What {
         /// Texts of a round, of all senders together
         #[arg(long, default_value_t = 2_000)]
         texts: usize,
+        /// Texts a second of all senders together; as fast as they are taken, if none is given
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+        rate: Option<u32>,
     },
     /// Texts from the bare library through the sandbox alone, to inboxes that grow
     Bare(bare::Size),
@@ -125,7 +128,11 @@ async fn measure(what: What) -> bool {
             let duration = Duration::from_secs(seconds);
             load::run(users.max(1), rate.max(1), duration, instances.max(1)).await
         }
-        What::Send { instances, texts } => send::run(&instances, texts).await,
+        What::Send {
+            instances,
+            texts,
+            rate,
+        } => send::run(&instances, texts, rate).await,
         What::Bare(size) => bare::run(&size).await,
         What::Images { images } => images::run(images.max(1)).await,
         What::Events(size) => events::run(&size).await,

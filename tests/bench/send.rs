@@ -71,8 +71,9 @@ impl Measured {
     }
 }
 
-/// Measures with so many instances, one after the other; answers whether each text arrived once.
-pub async fn run(instances: &[usize], texts: usize) -> bool {
+/// Measures with so many instances, one after the other; answers whether each text arrived once. `rate` is how many texts all
+/// senders together begin in a second; without it they begin as fast as they are taken.
+pub async fn run(instances: &[usize], texts: usize, rate: Option<u32>) -> bool {
     let address = "127.0.0.1:0".parse().expect("an address");
     let sandbox = Arc::new(Sandbox::start(Config::new(address)).await.expect("a sandbox"));
     let stack = Stack::beside(&sandbox, BCRYPT_COST).await;
@@ -96,7 +97,7 @@ pub async fn run(instances: &[usize], texts: usize) -> bool {
         }
         let (mut ours, arrived) = through(
             &sandbox,
-            each,
+            (each, rate),
             keys,
             vec![stack.id()],
             |key, to, text| async move {
@@ -114,7 +115,7 @@ pub async fn run(instances: &[usize], texts: usize) -> bool {
         let processes = clients.iter().map(|client| client.id()).collect();
         let (mut bare, arrived) = through(
             &sandbox,
-            each,
+            (each, rate),
             clients,
             processes,
             |client, to, text| async move {
@@ -135,10 +136,11 @@ pub async fn run(instances: &[usize], texts: usize) -> bool {
     is_whole
 }
 
-/// Has each sender send its texts; answers what was measured, and whether each text arrived once.
+/// Has each sender send so many texts, at this rate of all together; answers what was measured, and whether each text arrived
+/// once. Where there is a rate, a text's time begins when it was due.
 async fn through<S, F>(
     sandbox: &Sandbox,
-    each: usize,
+    (each, rate): (usize, Option<u32>),
     senders: Vec<S>,
     processes: Vec<u32>,
     send: impl Fn(S, String, String) -> F + Clone + Send + Sync + 'static,
@@ -169,6 +171,7 @@ where
     let before = cpu(&processes);
     let (began, at) = (Instant::now(), SystemClock.now());
     let mut work = JoinSet::new();
+    let of_all = senders.len();
     for (index, sender) in senders.iter().enumerate() {
         for part in 0..AT_ONCE {
             let (sender, send) = (sender.clone(), send.clone());
@@ -177,9 +180,14 @@ where
                 let mut mine = Vec::new();
                 for n in (part..each).step_by(AT_ONCE) {
                     let (text, to) = (format!("{index}-{n}"), numbers[n % PEOPLE].clone());
-                    let asked = (Instant::now(), SystemClock.now());
+                    let due = rate.map_or_else(Instant::now, |rate| {
+                        began + Duration::from_secs_f64(count(n * of_all + index) / f64::from(rate))
+                    });
+                    tokio::time::sleep_until(due).await;
+                    let late = due.elapsed();
+                    let asked = SystemClock.now() - late;
                     send(sender.clone(), to, text.clone()).await;
-                    mine.push((text, asked.1, asked.0.elapsed()));
+                    mine.push((text, asked, due.elapsed()));
                 }
                 mine
             });
