@@ -46,7 +46,7 @@ pub const EVENTS_WAITING: usize = 1_024;
 pub struct Session {
     /// The instance.
     pub instance: InstanceId,
-    /// The account that it is paired with, by its names that are known; nobody where there is none.
+    /// The account that it is paired with, by its names that are known; no names where it is not paired.
     pub account: Person,
     /// Its stored session state.
     pub state: Arc<dyn SessionState>,

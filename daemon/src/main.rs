@@ -3,7 +3,7 @@
 
 use mimalloc::MiMalloc;
 
-/// It takes less memory for each of many instances, and gives back to the system what a burst of starts has left.
+/// `docs/capacity.md` says how much memory an instance takes with it.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

@@ -42,8 +42,8 @@ pub async fn run() -> anyhow::Result<()> {
     let sandbox_ca = config.sandbox_ca.as_deref().map(read_ca).transpose()?;
     let aws_config = aws::from_environment().await;
     let table = Table::new(&aws_config, &config.common.table);
-    // Credentials are kept with a configuration, and whoever needs new ones waits for who fetches them. So the leases, which
-    // wait for nobody on a busy runtime, have a configuration of their own.
+    // The SDK keeps credentials with a configuration, and callers wait while one of them fetches. The leases must not wait
+    // for a busy runtime, so they have a configuration of their own.
     let leases = Table::new(&aws::from_environment().await, table.name());
     let wrapper = seal::wrapper(&aws_config, &config.wrapping).context("the wrapping key")?;
     let sealer = Arc::new(Sealer::new(table.clone(), wrapper));

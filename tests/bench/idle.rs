@@ -22,7 +22,7 @@ use crate::fleet::{Fleet, Network};
 use crate::memory::Memory;
 use crate::report::{count, ms};
 
-/// What the API is asked while instances connect: it reads the table three times.
+/// What the API is asked while instances connect: it makes two requests to the table.
 const ROUTE: &str = "/api/stats";
 
 /// Files and sockets that a daemon opens besides its instances' connections.

@@ -74,7 +74,8 @@ pub struct Outcome {
 /// A probe that is on its way.
 type Probing = AbortOnDropHandle<Result<(), String>>;
 
-/// What comes of the probe that is on its way; `None` for one that panicked. May be broken off and called again.
+/// What comes of the probe that is on its way; `None` for one that panicked. Waits for ever where none is
+/// under way. May be broken off and called again.
 async fn probed(probing: &mut Option<Probing>) -> Option<Result<(), String>> {
     let Some(probe) = probing else {
         return std::future::pending().await;

@@ -18,7 +18,7 @@ pub(super) const LONGEST_STANDSTILL: Duration = Duration::from_secs(30);
 
 /// After so long this daemon takes no shards until something runs again: nobody would serve them. It keeps those that it has.
 /// It looks once a second, so a shorter time says little.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const NO_TAKES_AFTER: Duration = Duration::from_secs(2);
 
 /// After so long that is logged.
 const LOGGED_AFTER: Duration = Duration::from_secs(5);
@@ -82,7 +82,7 @@ impl Progress {
 
     /// Whether, at the last look, it had run nothing for so long that it is to have no further shards.
     pub fn stands_still(&self) -> bool {
-        self.stands >= LONGEST_PAUSE
+        self.stands >= NO_TAKES_AFTER
     }
 }
 

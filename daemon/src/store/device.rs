@@ -52,8 +52,7 @@ impl fmt::Debug for Known {
     }
 }
 
-/// A digest of a device without the time at which the library looked the client's version up: it does not, since each session
-/// is told a version, and notes the time all the same.
+/// A digest of a device without `app_version_last_fetched_ms`, which the library sets in each session.
 fn digest(device: &Device) -> Result<[u8; 32]> {
     let timeless = Device {
         app_version_last_fetched_ms: 0,

@@ -29,7 +29,7 @@ impl fmt::Debug for Early {
 }
 
 impl Early {
-    /// Reads these entries. Where one of them is damaged none is kept: it costs nobody anything who does not ask for it.
+    /// Reads these entries. Where one is damaged none is kept, and each is read when it is asked for.
     pub async fn read(state: &dyn SessionState, keys: Vec<String>) -> Result<Self, StorageError> {
         let found = match state.get_many(&keys).await {
             Ok(found) => found,

@@ -81,7 +81,7 @@ async fn an_older_look_undoes_nothing_that_a_newer_one_has_done() {
     session.log_in().await;
     world.until_status(&instance, Status::Connected).await;
     // The next sweep begins when this one is done with what it read.
-    let next = table.hold(On::operation("Query"));
+    let next = table.hold(On::operation("Query").with("shardKey"));
     in_time("the next sweep", next.arrived()).await.pass();
     // What would have ended the session has begun to: a message shows that it goes on.
     world.accept(&instance, "15550100001", "hello").await;

@@ -83,7 +83,7 @@ async fn a_damaged_entry_stops_nobody_who_does_not_need_it() {
 }
 
 #[tokio::test]
-async fn a_session_begins_later_where_nothing_can_be_read() {
+async fn a_read_that_fails_is_an_error_and_each_entry_is_taken_once() {
     let world = world().await;
     let relay = Relay::before(&world.database.endpoint).await;
     let away = relay.always(On::operation("BatchGetItem"), Fate::FAILED);

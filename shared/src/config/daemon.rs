@@ -120,9 +120,8 @@ impl QueueLimits {
 /// How many sessions begin at once by default.
 ///
 /// A start mostly waits: for WhatsApp's server and for the table, half a second or so in a deployment. A quarter of the
-/// places are for starts that somebody waits for, so 48 are left when a daemon takes shards over: about a hundred sessions
-/// begin in a second. Fewer places leave the processors idle. More are of little use on two cores, which the handshakes with
-/// WhatsApp, the table and the key service keep busy at about that rate: each start would only take longer. 64 starts have
+/// places are for starts that somebody waits for, so 48 are left when a daemon takes shards over. Fewer
+/// places leave the processors idle. `starts.rs` in the daemon bounds how many begin in a second. 64 starts have
 /// some tens of MiB of buffers more than as many sessions that are connected, which a daemon of 2 GiB has to spare. WhatsApp
 /// sees 64 logins under way from one address at most, and is asked for one after the other. It tells where that is too
 /// much (`RATE_LIMITED`): such a daemon wants fewer places.

@@ -27,8 +27,7 @@ pub enum Counter {
 }
 
 impl Counter {
-    /// Whether one too many is better than one too few, so that a count is made again of which nobody knows whether it was
-    /// made. Too many messages that have ended, or that are back, would make room for more than may wait. Too few are
+    /// Whether to count again where the outcome is not known. This may count one too many, and never one too few. Too many messages that have ended, or that are back, would make room for more than may wait. Too few are
     /// found out where the instance seems full (see `storage::counters`).
     pub fn errs_upwards(self) -> bool {
         !matches!(self, Self::Ended | Self::Back)

@@ -64,7 +64,7 @@ pub struct SessionTask {
 }
 
 impl SessionTask {
-    /// Runs the client, at first as `first` does, and tells how that ended.
+    /// Runs the client, the first time by `first`, which is the bot's own run, and tells how that ended.
     pub async fn run(self, first: BoxFuture<'static, ()>) {
         let _over = Over {
             outlet: Arc::clone(&self.outlet),

@@ -40,7 +40,8 @@ impl<T> Moment<T> {
 }
 
 impl KeyHolder {
-    /// The key's instance as it was a moment ago. Half a read unit where it did not come with the key, or did so a second ago.
+    /// The key's instance as it was a moment ago. Half a read unit where it did not come with the key, or came a
+    /// second ago or more.
     pub async fn recent_instance(
         &self,
         instances: &Instances,

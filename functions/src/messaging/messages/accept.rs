@@ -3,8 +3,8 @@
 //! In order, with what each step costs:
 //!
 //! 1. The idempotency key is claimed (1 write unit), while the recipient's entry in the directory of people is read (half a
-//!    read unit). The instance was read with the API key; it is read here by a key's first request in a process, and where
-//!    that was a second ago (half a read unit).
+//!    read unit). The instance came with the API key. It is read here (half a read unit) where it did not, as in a key's
+//!    first request in a process, or where that was a second ago or more.
 //! 2. A file is put into the bucket, unless it is small (see [`super::files`]). The content is sealed.
 //! 3. The message is counted against the month's quota (1 write unit). This comes before it is accepted, so that a
 //!    crash counts one too many and never one too few. The count is given back where too many of the instance's
