@@ -21,7 +21,7 @@
 //! | `bk` | a base key, for collisions in retries |
 //! | `dev`, `grp`, `tc` | a user's devices; a group's metadata; a privacy token |
 //! | `sent` | a sent message, for retries: two hours |
-//! | `in` | an incoming message, or a stub of one that is too large (`oversize`), until it is committed, seven days at most; that it was, without it: 30 days. None of the library's own (`probe`) |
+//! | `in` | an incoming message, or a stub of one that is too large (`oversize`), until it is committed, seven days at most; then the mark that it was, for 30 days. The library's own probe is not stored (`probe`) |
 //! | `ms` | a message's secret, until its own deadline |
 //! | `poll` | a poll with its secret and its votes: 90 days (`polls`) |
 

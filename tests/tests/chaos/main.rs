@@ -42,7 +42,7 @@ async fn nothing_is_lost_in_a_short_chaos() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes half an hour and more: `docs/outages.md` says how to run it"]
+#[ignore = "takes ten minutes and more, and finds messages that are refused while the table is away: see `docs/events.md`"]
 async fn nothing_is_lost_in_a_long_chaos() {
     Box::pin(run("long", &Size::LONG)).await;
 }
