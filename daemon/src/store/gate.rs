@@ -9,11 +9,13 @@ use shared::storage::StorageError;
 use tokio_util::sync::CancellationToken;
 
 use super::early::{Early, Found};
+use super::patience;
 
 /// Passes everything on until it is shut; then it refuses writes. The library's write-back caches and savers flush
 /// when they end. A session that must store nothing more is shut here, below all of them.
 ///
-/// It answers the first look at an entry that was read early.
+/// It answers the first look at an entry that was read early. What has to be read waits for the state, where the reader can wait
+/// (`patience`).
 #[derive(Debug)]
 pub struct Gate {
     state: Arc<dyn SessionState>,
@@ -45,15 +47,15 @@ impl SessionState for Gate {
         if let Some(Found(value)) = self.early.take(key) {
             return Ok(value);
         }
-        self.state.get(key).await
+        patience::read(|| self.state.get(key)).await
     }
 
     async fn get_noted(&self, key: &str) -> Result<Option<(Vec<u8>, Option<i64>)>, StorageError> {
-        self.state.get_noted(key).await
+        patience::read(|| self.state.get_noted(key)).await
     }
 
     async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
-        self.state.get_many(keys).await
+        patience::read(|| self.state.get_many(keys)).await
     }
 
     async fn put(&self, key: &str, value: &[u8], expires: Option<DateTime<Utc>>) -> Result<(), StorageError> {
@@ -94,15 +96,15 @@ impl SessionState for Gate {
     }
 
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError> {
-        self.state.is_deleted(key).await
+        patience::read(|| self.state.is_deleted(key)).await
     }
 
     async fn keys(&self, prefix: &str, after: Option<&str>) -> Result<Page<Listed>, StorageError> {
-        self.state.keys(prefix, after).await
+        patience::read(|| self.state.keys(prefix, after)).await
     }
 
     async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>, StorageError> {
-        self.state.page(prefix, after).await
+        patience::read(|| self.state.page(prefix, after)).await
     }
 
     async fn clear(&self) -> Result<(), StorageError> {

@@ -35,6 +35,7 @@ mod msg_secret;
 mod names;
 mod oversize;
 mod pairs;
+mod patience;
 mod polls;
 mod prekeys;
 mod probe;
@@ -71,6 +72,7 @@ use tokens::Tokens;
 pub use device::DEVICE;
 pub use early::{Early, Found};
 pub use oversize::{MAX_TEXT, is_oversize, is_stub};
+pub use patience::patiently;
 pub use polls::{CastVote, Counted, NewPoll, StoredPoll};
 pub use signal::session_entry;
 

@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wacore::runtime::{AbortHandle, Runtime};
 
-/// The runtime of one session: its tasks end at once when it is stopped.
+use crate::store::patiently;
+
+/// The runtime of one session: its tasks end at once when it is stopped. What they read of the session's state waits for it.
 #[derive(Debug, Clone)]
 pub struct SessionRuntime {
     tasks: TaskTracker,
@@ -30,7 +32,7 @@ impl Runtime for SessionRuntime {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                () = future => {}
+                () = patiently(future) => {}
             }
         });
         AbortHandle::new(move || task.abort())

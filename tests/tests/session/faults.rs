@@ -2,20 +2,17 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
-use async_trait::async_trait;
-use chrono::{DateTime, TimeDelta, Utc};
 use daemon::connection::SessionEvent;
 use daemon::stop::{Answer, Course};
 use serde_json::json;
 use shared::domain::content::{Content, Said};
 use shared::domain::instance::Status;
 use shared::ids::MessageId;
-use shared::session_state::{Entry, Gone, Listed, Noted, Page, Recalled, SessionState};
-use shared::storage::StorageError;
 use testbed::wait::DEADLINE;
 
+use crate::failing::Failing;
 use crate::world::{World, ends_as, is, text_of, to};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,118 +35,13 @@ async fn a_message_that_was_not_committed_comes_again() {
     assert_eq!(session.committed().await.content, Content::text("and this"));
 }
 
-/// Buffers no incoming messages while it is told not to.
-#[derive(Debug)]
-struct NoBuffer {
-    inner: Arc<dyn SessionState>,
-    /// Fails them.
-    refuse: AtomicBool,
-    /// Lets them pass for stored, as a process does that ends before it stores what it has decrypted.
-    forget: AtomicBool,
-}
-
-impl NoBuffer {
-    fn new(inner: Arc<dyn SessionState>) -> Arc<Self> {
-        Arc::new(Self {
-            inner,
-            refuse: AtomicBool::new(false),
-            forget: AtomicBool::new(false),
-        })
-    }
-
-    /// Whether a value of `key` is to be stored.
-    fn stores(&self, key: &str) -> Result<bool, StorageError> {
-        if !key.starts_with("in#") {
-            return Ok(true);
-        }
-        if self.refuse.load(Ordering::SeqCst) {
-            return Err(StorageError::Unavailable("as the test wants it".into()));
-        }
-        Ok(!self.forget.load(Ordering::SeqCst))
-    }
-}
-
-#[async_trait]
-impl SessionState for NoBuffer {
-    fn is_writable(&self) -> bool {
-        self.inner.is_writable()
-    }
-
-    async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
-        self.inner.get(key).await
-    }
-
-    async fn get_noted(&self, key: &str) -> Result<Option<(Vec<u8>, Option<i64>)>, StorageError> {
-        self.inner.get_noted(key).await
-    }
-
-    async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
-        self.inner.get_many(keys).await
-    }
-
-    async fn put(&self, key: &str, value: &[u8], expires: Option<DateTime<Utc>>) -> Result<(), StorageError> {
-        if self.stores(key)? {
-            self.inner.put(key, value, expires).await?;
-        }
-        Ok(())
-    }
-
-    async fn put_many(&self, entries: Vec<Entry>) -> Result<(), StorageError> {
-        let mut stored = Vec::new();
-        for entry in entries {
-            if self.stores(&entry.key)? {
-                stored.push(entry);
-            }
-        }
-        self.inner.put_many(stored).await
-    }
-
-    async fn delete(&self, key: &str) -> Result<(), StorageError> {
-        self.inner.delete(key).await
-    }
-
-    async fn delete_many(&self, keys: &[String]) -> Result<(), StorageError> {
-        self.inner.delete_many(keys).await
-    }
-
-    async fn delete_remembered(&self, gone: &[Gone], remembered: TimeDelta) -> Result<(), StorageError> {
-        self.inner.delete_remembered(gone, remembered).await
-    }
-
-    async fn put_recalling(&self, entries: Vec<Noted>) -> Result<Vec<Recalled>, StorageError> {
-        let mut stored = Vec::new();
-        for noted in entries {
-            if self.stores(&noted.entry.key)? {
-                stored.push(noted);
-            }
-        }
-        self.inner.put_recalling(stored).await
-    }
-
-    async fn is_deleted(&self, key: &str) -> Result<bool, StorageError> {
-        self.inner.is_deleted(key).await
-    }
-
-    async fn keys(&self, prefix: &str, after: Option<&str>) -> Result<Page<Listed>, StorageError> {
-        self.inner.keys(prefix, after).await
-    }
-
-    async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>, StorageError> {
-        self.inner.page(prefix, after).await
-    }
-
-    async fn clear(&self) -> Result<(), StorageError> {
-        self.inner.clear().await
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_that_could_not_be_buffered_is_decrypted_again() {
     let world = World::new().await;
     let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
     world.paired(&own, 1).await.connection.disconnect().await;
 
-    let state = NoBuffer::new(world.state(1));
+    let state = Failing::new(world.state(1));
     let mut session = world.begin_on(Arc::clone(&state) as _).await;
     session.connected().await;
     state.refuse.store(true, Ordering::SeqCst);
@@ -175,7 +67,7 @@ async fn a_message_that_was_decrypted_and_lost_is_asked_for_again() {
     let group = world.admin(&format!("/admin/phones/{other}/groups"), group).await;
     let group = group["id"].as_str().expect("a JID");
 
-    let state = NoBuffer::new(world.state(1));
+    let state = Failing::new(world.state(1));
     let cases = [
         (&other, own.as_str(), "keep this"),
         (&other, group, "and this"),

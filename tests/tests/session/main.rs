@@ -1,12 +1,14 @@
 //! The daemon's WhatsApp sessions against the sandbox: pairing, texts both ways, and what
 //! happens when something breaks.
 
+mod away;
 mod changes;
 mod companion;
 mod contacts;
 mod context;
 mod costs;
 mod crowds;
+mod failing;
 mod faults;
 mod files;
 mod keys;

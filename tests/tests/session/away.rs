@@ -1,0 +1,120 @@
+//! Session state that cannot be read for a while, as where the table is away.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use daemon::connection::SendError;
+use serde_json::json;
+use shared::domain::content::{Content, Said};
+use shared::ids::MessageId;
+
+use crate::failing::Failing;
+use crate::world::{Running, World, is, to};
+
+/// An instance that is connected, over state of which nothing is in memory yet, and somebody who writes.
+struct Ground {
+    world: World,
+    own: String,
+    other: String,
+    state: Arc<Failing>,
+    session: Running,
+}
+
+impl Ground {
+    async fn new() -> Self {
+        let world = World::new().await;
+        let (own, other) = (world.phone("Instance").await, world.phone("Bob").await);
+        let mut paired = world.paired(&own, 1).await;
+        // A session that is stored, so that the next text needs no prekey.
+        world.send(&other, &own, "first").await;
+        paired.committed().await;
+        paired.connection.disconnect().await;
+        let state = Failing::new(world.state(1));
+        let mut session = world.begin_on(Arc::clone(&state) as _).await;
+        session.connected().await;
+        Self {
+            world,
+            own,
+            other,
+            state,
+            session,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_cannot_be_decrypted_yet_waits() {
+    let Ground {
+        world,
+        own,
+        other,
+        state,
+        mut session,
+    } = Ground::new().await;
+    let stranger = world.phone("Carol").await;
+    let group = json!({"subject": "All", "participants": [own, stranger]});
+    let group = world.admin(&format!("/admin/phones/{other}/groups"), group).await;
+    let group = group["id"].as_str().expect("a JID").to_owned();
+    // By a session that is stored, by one that its first message begins, and by a group's key.
+    for (sender, chat, text) in [
+        (&other, &own, "of a friend"),
+        (&stranger, &own, "of a stranger"),
+        (&other, &group, "of a group"),
+    ] {
+        state.is_away.store(true, Ordering::SeqCst);
+        world.send(sender, chat, text).await;
+        state.fails().await;
+        assert!(session.committed.try_recv().is_err());
+        state.is_away.store(false, Ordering::SeqCst);
+        assert_eq!(session.committed().await.content, Content::text(text));
+    }
+    world.nothing_queued().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_ends_meanwhile_refuses_nothing() {
+    let Ground {
+        world,
+        own,
+        other,
+        state,
+        mut session,
+    } = Ground::new().await;
+    for (is_orderly, text) in [(false, "abandoned"), (true, "ended in order")] {
+        state.is_away.store(true, Ordering::SeqCst);
+        world.send(&other, &own, text).await;
+        state.fails().await;
+        if is_orderly {
+            session.connection.disconnect().await;
+        } else {
+            session.connection.abandon();
+        }
+        world.quiet().await;
+        assert!(session.committed.try_recv().is_err());
+        state.is_away.store(false, Ordering::SeqCst);
+        session = world.begin_on(Arc::clone(&state) as _).await;
+        assert_eq!(session.committed().await.content, Content::text(text));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_sends_is_told_at_once_that_nothing_is_out() {
+    let Ground {
+        world,
+        other,
+        state,
+        mut session,
+        ..
+    } = Ground::new().await;
+    state.is_away.store(true, Ordering::SeqCst);
+    let message = MessageId::from_bytes([7; 16]);
+    let (chat, said) = (to(&other), Said::text("hello"));
+    let sent = session.connection.send(message, &chat, &said).await;
+    is(&sent, |sent| matches!(sent, Err(SendError::State(_))));
+    state.is_away.store(false, Ordering::SeqCst);
+    let sent = session.connection.send(message, &chat, &said).await;
+    is(&sent, Result::is_ok);
+    assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);
+    let inbox = world.inbox(&other, |inbox| !inbox.is_empty()).await;
+    assert_eq!(inbox.len(), 1);
+}
