@@ -1,8 +1,6 @@
 //! Messages that are due and cannot be handed over: they hold up no other, are not read over and over, and are told of when
 //! their time runs out.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -18,36 +16,13 @@ use shared::storage::schedule::{Entry, QueuedLater};
 use testbed::relay::{Fate, On, Relay, Reply};
 use testbed::wait::{until, until_within};
 
+use crate::logged::Logged;
 use crate::scheduled::takes;
 use crate::world::{NETWORK, SUBSCRIPTION, World};
 
 const ALICE: &str = "15550100001";
 const BOB: &str = "15550100002";
 const SHARD: Shard = Shard(0);
-
-/// What is logged on this thread.
-#[derive(Debug, Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    /// How many lines have this part.
-    fn with(&self, part: &str) -> usize {
-        let bytes = self.0.lock().expect("no holder panics");
-        String::from_utf8_lossy(&bytes).matches(part).count()
-    }
-}
-
-impl Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        let mut lines = self.0.lock().expect("no holder panics");
-        lines.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
 
 /// What is of one instance cannot be written, however often that is tried, and more of it is due than is read at once.
 #[tokio::test]
@@ -210,10 +185,7 @@ async fn what_expires_or_is_taken_back_while_the_queue_is_full_is_told_all_the_s
 /// What was kept back would be behind all that is due later, for as long as there is little room.
 #[tokio::test]
 async fn what_finds_the_queue_full_stays_the_next_in_the_index() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let logger = shared::telemetry::json_lines("info", move || writer.clone());
-    let _logging = tracing::subscriber::set_default(logger);
+    let lines = Logged::on_this_thread();
     let mut world = World::new().await;
     world.queue_limits.shard = 10;
     let relay = Relay::before(&world.database.endpoint).await;

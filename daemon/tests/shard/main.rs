@@ -20,6 +20,7 @@ mod kept;
 mod kept_back;
 mod keys;
 mod lapses;
+mod logged;
 mod looks;
 mod messages;
 mod network;
