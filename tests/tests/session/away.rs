@@ -76,13 +76,15 @@ async fn a_session_that_ends_meanwhile_refuses_nothing() {
     let Ground {
         world,
         own,
-        other,
         state,
         mut session,
+        ..
     } = Ground::new().await;
     for (is_orderly, text) in [(false, "abandoned"), (true, "ended in order")] {
+        // Of somebody of whom nothing is in memory.
+        let stranger = world.phone("Carol").await;
         state.is_away.store(true, Ordering::SeqCst);
-        world.send(&other, &own, text).await;
+        world.send(&stranger, &own, text).await;
         state.fails().await;
         if is_orderly {
             session.connection.disconnect().await;
