@@ -6,11 +6,11 @@
 //! `docs/outages.md` says how the long one is run, and one of another seed.
 
 mod bodies;
-mod ears;
 mod plan;
+mod receivers;
+mod restarting_sandbox;
 mod size;
 mod strike;
-mod town;
 mod traffic;
 mod verdict;
 mod world;
