@@ -8,7 +8,6 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use shared::domain::counting::Counter;
 use shared::ids::InstanceId;
-use shared::storage::StorageError;
 use shared::telemetry::chain;
 use tracing::warn;
 
@@ -30,7 +29,7 @@ pub async fn count(deps: &Deps, instance: InstanceId, counters: &[Counter], at: 
         let Err(error) = deps.counters.count(instance, &counters, at).await else {
             return;
         };
-        if !was_not_counted(&error) {
+        if !error.was_not_executed() {
             counters.retain(|counter| counter.errs_upwards());
         }
         if counters.is_empty() || error.nature().is_permanent() || attempt == ATTEMPTS {
@@ -40,9 +39,4 @@ pub async fn count(deps: &Deps, instance: InstanceId, counters: &[Counter], at: 
         tokio::time::sleep(pause).await;
         pause *= 2;
     }
-}
-
-/// Whether a count certainly was not made: see [`Counters::count`](shared::storage::counters::Counters::count).
-fn was_not_counted(error: &StorageError) -> bool {
-    matches!(error, StorageError::Throttled(_) | StorageError::Conflict(_))
 }

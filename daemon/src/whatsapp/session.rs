@@ -8,7 +8,6 @@ mod sending;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -26,36 +25,26 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wacore::iq::devices::RemoveCompanionDeviceSpec;
 use wacore::iq::keepalive::KeepaliveSpec;
-use wacore::msg_secret::MsgSecretPolicy;
-use wacore::store::DevicePropsOverride;
-use whatsapp_rust::bot::Bot;
-use whatsapp_rust::{CacheConfig, ChatStateType, Client};
+use whatsapp_rust::{ChatStateType, Client};
 
 use self::addressing::GROUP_DEADLINE;
-use self::beginning::read_early;
-use self::running::{SessionTask, store_deferred};
-use super::address_book::Contacts;
+use self::running::store_deferred;
 use super::crowds::{Crowds, MANY};
 use super::ending::Ending;
-use super::events::Translator;
 use super::following::Following;
-use super::inbound::{Followed, Inbound};
 use super::keys_only::KeysOnly;
 use super::notices::Notices;
-use super::outlet::Outlet;
 use super::own_chat::OwnChat;
 use super::polls::Polls;
 use super::presence::Presence;
 use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
-use super::settings::WhatsAppConnector;
 use super::spool::Spool;
 use super::statuses::Statuses;
-use super::transport::Dialler;
 use super::{chats, download, explain, failure, pairing, passkey, people, questions, resend, trust, upload};
 use crate::connection::{
-    AskError, Audience, ChatState, ConnectError, Connection, Crowd, FetchedMedia, MediaError, PairingCode,
-    PairingError, SendError, Session, Unread,
+    AskError, Audience, ChatState, Connection, Crowd, FetchedMedia, MediaError, PairingCode, PairingError,
+    SendError, Unread,
 };
 use crate::passkey::PasskeyError;
 use crate::store::{MissingInbound, SessionStore};
@@ -103,112 +92,6 @@ pub struct WhatsAppSession {
 }
 
 impl WhatsAppSession {
-    /// Begins a session on its stored state.
-    pub async fn begin(connector: &WhatsAppConnector, session: Session) -> Result<Self, ConnectError> {
-        let early = read_early(session.state.as_ref(), &session.account)
-            .await
-            .map_err(refused)?;
-        let secrets = MessageSecrets::load(session.state.as_ref(), &early)
-            .await
-            .map_err(refused)?;
-        let version = connector.versions.current().await.map_err(refused)?;
-        let (missing, to_ask_for) = mpsc::channel(resend::CAPACITY);
-        let statuses = Statuses::new(Arc::clone(&session.book));
-        let contacts = Arc::new(Contacts::new(session.book));
-        let store = SessionStore::having_read(early, session.state, Arc::clone(&connector.clock));
-        let store = store.telling_missing(missing);
-        let store = Arc::new(store.after(Arc::clone(&contacts) as _));
-        let polls = Polls::new(Arc::clone(&store), secrets.clone());
-        let following = Arc::new(Following::new(Arc::clone(&session.notices)));
-        let notices = Arc::new(Notices::new(session.notices, Arc::clone(&connector.clock)));
-        let ending = Arc::new(Ending::default());
-        let (own_chat, keys_only, presence) = <(Arc<OwnChat>, Arc<KeysOnly>, Arc<Presence>)>::default();
-        let [commit_failed, stop] = <[CancellationToken; 2]>::default();
-        let outlet = Arc::new(Outlet::new(session.events, stop.clone()));
-        let tasks = TaskTracker::new();
-        let runtime = SessionRuntime::new(tasks.clone(), stop.clone());
-        let translator = Arc::new(Translator {
-            client: std::sync::OnceLock::new(),
-            clock: Arc::clone(&connector.clock),
-            outlet: Arc::clone(&outlet),
-            ending: Arc::clone(&ending),
-            runtime: runtime.clone(),
-            own_chat: Arc::clone(&own_chat),
-            keys_only: Arc::clone(&keys_only),
-            contacts,
-            notices: Arc::clone(&notices),
-            presence: Arc::clone(&presence),
-        });
-        let dialler = Dialler::new(&connector.settings.websocket_url, Arc::clone(&ending));
-        let builder = Bot::builder()
-            .with_backend_arc(Arc::clone(&store) as Arc<dyn wacore::store::traits::Backend>)
-            .with_transport_factory(dialler.clone())
-            .with_http_client(connector.http.until(stop.clone()))
-            .with_runtime(runtime.clone())
-            .with_inbound_durability_hook(Inbound::new(
-                session.inbound,
-                Arc::clone(&store),
-                polls.clone(),
-                Arc::clone(&connector.clock),
-                commit_failed.clone(),
-                Followed {
-                    following: Arc::clone(&following),
-                    presence: Arc::clone(&presence),
-                    runtime: runtime.clone(),
-                },
-            ))
-            .with_device_props(named(&connector.settings.device_name))
-            .with_cache_config(cache_config(&secrets))
-            .with_version(version)
-            .skip_history_sync();
-        let bot = builder.build().await.map_err(refused)?;
-        let client = bot.client();
-        // It cannot be set already, since this is the only place that sets it.
-        let _ = translator.client.set(Arc::downgrade(&client));
-        client.subscribe_handler(translator).detach();
-        client.enable_auto_reconnect.store(false, Ordering::Relaxed);
-        client.set_force_active_delivery_receipts(true);
-
-        let handle = Self {
-            client: Arc::clone(&client),
-            store: Arc::clone(&store),
-            secrets,
-            polls,
-            own_chat,
-            presence,
-            statuses,
-            crowds: Crowds::default(),
-            notices,
-            following,
-            clock: Arc::clone(&connector.clock),
-            ending: Arc::clone(&ending),
-            stop,
-            asked: CancellationToken::new(),
-            tasks,
-        };
-        let task = SessionTask {
-            instance: session.instance,
-            // Stream errors show in their stanzas, not all in events.
-            stanzas: client.acquire_raw_node_forwarding(),
-            versions: Arc::clone(&connector.versions),
-            version,
-            client,
-            store,
-            dialler,
-            ending,
-            outlet,
-            stop: handle.stop.clone(),
-            asked: handle.asked.clone(),
-            commit_failed,
-            tasks: handle.tasks.clone(),
-        };
-        handle.ask_for_missing(keys_only, to_ask_for);
-        connector.tasks.spawn(task.run(Box::pin(bot.run())));
-        Ok(handle)
-    }
-}
-
-impl WhatsAppSession {
     /// What comes of this, which ends by itself, unless the session ends before.
     async fn unless_over<T, E>(&self, ended: E, doing: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         tokio::select! {
@@ -252,28 +135,6 @@ impl WhatsAppSession {
         };
         let unlinked = self.client.execute(RemoveCompanionDeviceSpec::new(&own));
         unlinked.await.map_err(failure::of_query)
-    }
-}
-
-fn refused(error: impl std::error::Error + Send + Sync + 'static) -> ConnectError {
-    ConnectError(Box::new(error))
-}
-
-/// A device that phones show by this name.
-fn named(name: &str) -> DevicePropsOverride {
-    DevicePropsOverride {
-        os: Some(name.to_owned()),
-        ..DevicePropsOverride::default()
-    }
-}
-
-/// Secrets are derived, so none are stored; the other caches fill as they are used.
-fn cache_config(secrets: &MessageSecrets) -> CacheConfig {
-    CacheConfig {
-        msg_secret_policy: MsgSecretPolicy::Disabled,
-        seed_msg_secrets_from_history: false,
-        original_message_resolver: Some(Arc::new(secrets.clone())),
-        ..CacheConfig::default()
     }
 }
 

@@ -1,20 +1,16 @@
 //! What keeps a shard with one daemon where beats fail, come late or go unheard.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use daemon::lease::{Hold, Holder, Keeper};
 use shared::domain::shard::Shard;
 use shared::storage::item::{n, s};
-use shared::storage::leases::{Beat, Load};
+use shared::storage::leases::Beat;
 use shared::storage::{StorageError, keys};
 use testbed::relay::{Fate, On, Relay};
 use testbed::wait::{in_time, until};
-use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::idle::Idle;
 use crate::world::{NETWORK, World};
 
 fn beats() -> On {
@@ -128,41 +124,13 @@ async fn a_daemon_whose_beat_cannot_be_read_keeps_its_shards_while_it_changes() 
     daemon.until_holding(2).await;
 }
 
-/// Serves shards, and does not end.
-struct Endless;
-
-impl Holder for Endless {
-    fn serve(&self, _hold: Hold) -> JoinHandle<()> {
-        tokio::spawn(std::future::pending())
-    }
-
-    fn runtime(&self) -> Handle {
-        Handle::current()
-    }
-
-    fn round_trips_since(&self) -> Option<DateTime<Utc>> {
-        None
-    }
-
-    fn load(&self) -> Load {
-        Load::default()
-    }
-}
-
 /// Its beat would keep the shard from everyone.
 #[tokio::test]
 async fn a_daemon_whose_lost_shard_does_not_end_gives_up() {
     let world = World::of(2).await;
-    let keeper = Keeper::new(
-        world.leases.clone(),
-        world.leases.clone(),
-        "a".to_owned(),
-        world.shards,
-        world.lease,
-        Arc::new(world.clock.clone()),
-        Endless,
-    )
-    .giving_up_after(Duration::from_secs(2));
+    let keeper = world
+        .idle_keeper(Idle::endless())
+        .giving_up_after(Duration::from_secs(2));
     let holding = keeper.holding();
     let running = tokio::spawn(keeper.run(CancellationToken::new()));
     until("both shards", async || (holding.get().len() == 2).then_some(())).await;

@@ -13,6 +13,7 @@ mod farewells;
 mod faults;
 mod fetching;
 mod files;
+mod idle;
 mod in_hand;
 mod inbound;
 mod keepers;

@@ -1,19 +1,16 @@
 //! What becomes of a daemon's shards while nothing runs where they are served.
 
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use daemon::lease::{Hold, Holder, Keeper};
 use shared::domain::message::State;
 use shared::domain::shard::Shard;
-use shared::storage::leases::Load;
 use testbed::wait::{in_time, until};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::idle::Idle;
 use crate::world::World;
 
 /// A runtime with one worker, apart from the test's.
@@ -102,43 +99,15 @@ async fn a_daemon_takes_no_shard_while_nothing_runs_where_it_would_be_served() {
     daemon.stop().await;
 }
 
-/// Serves shards on a runtime until they are given up.
-struct Served(Handle);
-
-impl Holder for Served {
-    fn serve(&self, hold: Hold) -> JoinHandle<()> {
-        self.0.spawn(async move { hold.fence.revoked().await })
-    }
-
-    fn runtime(&self) -> Handle {
-        self.0.clone()
-    }
-
-    fn round_trips_since(&self) -> Option<DateTime<Utc>> {
-        None
-    }
-
-    fn load(&self) -> Load {
-        Load::default()
-    }
-}
-
 /// Its beats would keep the shards from everyone.
 #[tokio::test]
 async fn a_daemon_whose_runtime_never_comes_back_gives_up() {
     let world = World::with_short_leases(1).await;
     let apart = Apart::new();
-    let keeper = Keeper::new(
-        world.leases.clone(),
-        world.leases.clone(),
-        "a".to_owned(),
-        world.shards,
-        world.lease,
-        Arc::new(world.clock.clone()),
-        Served(apart.handle()),
-    )
-    .silent_after(Duration::from_secs(2))
-    .giving_up_after(Duration::from_secs(2));
+    let keeper = world
+        .idle_keeper(Idle::on(apart.handle()))
+        .silent_after(Duration::from_secs(2))
+        .giving_up_after(Duration::from_secs(2));
     let holding = keeper.holding();
     let running = tokio::spawn(keeper.run(CancellationToken::new()));
     until("the shard", async || (holding.get().len() == 1).then_some(())).await;

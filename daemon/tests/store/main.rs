@@ -7,6 +7,7 @@ mod app_sync;
 mod device;
 mod durable;
 mod early;
+mod incoming;
 mod known;
 mod model;
 mod msg_secret;

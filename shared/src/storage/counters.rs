@@ -111,8 +111,8 @@ impl Counters {
     }
 
     /// Counts one more of each of `counters` on the day of `at` (UTC). One write unit, which it shares with other
-    /// counts of that day that wait at the same time. Where their update fails it fails for all of them. A count that ends in
-    /// [`StorageError::Throttled`] or [`StorageError::Conflict`] was not made; after another error nobody knows. A count whose
+    /// counts of that day that wait at the same time. Where their update fails it fails for all of them. After an
+    /// error nobody knows whether a count was made, unless it [was not executed](StorageError::was_not_executed). A count whose
     /// caller goes away is made all the same.
     pub async fn count(
         &self,

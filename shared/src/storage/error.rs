@@ -60,6 +60,12 @@ impl StorageError {
         }
     }
 
+    /// Whether the call certainly left everything as it was: the store was throttling, or somebody else had the item or had
+    /// changed it. `false` leaves that open.
+    pub fn was_not_executed(&self) -> bool {
+        matches!(self, Self::Throttled(_) | Self::Conflict(_))
+    }
+
     /// The same failure for another caller, whose request was in the same call. Its cause is the text of the causes of
     /// this one.
     pub(super) fn again(&self) -> Self {

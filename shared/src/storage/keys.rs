@@ -48,19 +48,23 @@
 //! | `leases#<network>` | `shard#<n>` | a shard's lease |
 //! | `daemons#<network>` | `<daemon>` | a daemon's beat |
 
-use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
+mod accounts;
+pub mod list;
+
+use chrono::{DateTime, SecondsFormat, Utc};
 use sha2::{Digest as _, Sha256};
 
+pub use self::accounts::{
+    INSTANCE_REFERENCE_PREFIX, INVITATION_PREFIX, USER_PREFIX, audit, audit_partition, email, instance_name,
+    instance_reference, invitation, invitation_reference, invited_address, lockout, mail_code, rate, session,
+    subscription, user,
+};
 use super::item::{Item, s};
-use crate::domain::account::EmailAddress;
-use crate::domain::instance::InstanceName;
 use crate::domain::network::Network;
 use crate::domain::purpose::Purpose;
 use crate::domain::recipient::Recipient;
 use crate::domain::shard::Shard;
-use crate::ids::{
-    AuditId, DeliveryId, InstanceId, KeyId, MediaId, MessageId, QuestionId, SubscriptionId, UserId,
-};
+use crate::ids::{DeliveryId, InstanceId, KeyId, MediaId, MessageId, QuestionId, SubscriptionId};
 
 /// An item's place: partition and sort key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -98,136 +102,6 @@ pub fn config() -> Key {
 /// The set of active administrators.
 pub fn administrators() -> Key {
     Key::new("meta", "administrators")
-}
-
-/// A subscription.
-pub fn subscription(id: SubscriptionId) -> Key {
-    Key::new(format!("sub#{id}"), "meta")
-}
-
-/// The sort keys of a subscription's references to its instances begin with this.
-pub const INSTANCE_REFERENCE_PREFIX: &str = "inst#";
-
-/// A subscription's reference to one of its instances.
-pub fn instance_reference(subscription: SubscriptionId, instance: InstanceId) -> Key {
-    Key::new(
-        format!("sub#{subscription}"),
-        format!("{INSTANCE_REFERENCE_PREFIX}{instance}"),
-    )
-}
-
-/// The item that holds an instance's name unique within its subscription.
-pub fn instance_name(subscription: SubscriptionId, name: &InstanceName) -> Key {
-    Key::new(format!("sub#{subscription}"), format!("name#{name}"))
-}
-
-/// The sort keys of a subscription's users begin with this.
-pub const USER_PREFIX: &str = "user#";
-
-/// A user.
-pub fn user(subscription: SubscriptionId, id: UserId) -> Key {
-    Key::new(format!("sub#{subscription}"), format!("{USER_PREFIX}{id}"))
-}
-
-/// The sort keys of a subscription's invitations begin with this.
-pub const INVITATION_PREFIX: &str = "invite#";
-
-/// An invitation into a subscription, by the id that its user will have.
-pub fn invitation(subscription: SubscriptionId, id: UserId) -> Key {
-    Key::new(format!("sub#{subscription}"), format!("{INVITATION_PREFIX}{id}"))
-}
-
-/// The item that keeps an e-mail address from being invited into a subscription twice at a time.
-pub fn invited_address(subscription: SubscriptionId, address: &EmailAddress) -> Key {
-    Key::new(
-        format!("sub#{subscription}"),
-        format!("invited#{}", address.canonical()),
-    )
-}
-
-/// The item that leads to an invitation into whichever subscription.
-pub fn invitation_reference(id: UserId) -> Key {
-    Key::new(format!("invite#{id}"), "invite")
-}
-
-/// The item that holds an e-mail address unique, however it is written.
-pub fn email(address: &EmailAddress) -> Key {
-    Key::new(format!("email#{}", address.canonical()), "email")
-}
-
-/// A session, by its name.
-pub fn session(name: &str) -> Key {
-    Key::new(format!("session#{name}"), "session")
-}
-
-/// The count of a rate limit's window of `length` seconds that begins at `begin` (Unix
-/// seconds).
-pub fn rate(scope: &str, length: i64, begin: i64) -> Key {
-    Key::new(format!("rate#{scope}"), format!("{length}#{begin}"))
-}
-
-/// Failed logins of an account, from a network or altogether, of an address or a session.
-pub fn lockout(scope: &str) -> Key {
-    Key::new(format!("lock#{scope}"), "lock")
-}
-
-/// A code sent by e-mail, by its hash.
-pub fn mail_code(hash: &str) -> Key {
-    Key::new(format!("code#{hash}"), "code")
-}
-
-/// The partition of a subscription's audit entries of one day (UTC), or of those that
-/// belong to none.
-pub fn audit_partition(subscription: Option<SubscriptionId>, day: NaiveDate) -> String {
-    match subscription {
-        Some(id) => format!("audit#{id}#{day}"),
-        None => format!("audit#none#{day}"),
-    }
-}
-
-/// An entry of the audit log.
-pub fn audit(subscription: Option<SubscriptionId>, id: AuditId) -> Key {
-    Key::new(
-        audit_partition(subscription, id.created_at().date_naive()),
-        id.to_string(),
-    )
-}
-
-/// The values of the index attribute `listKey`: lists that go over all subscriptions, for
-/// administrators.
-///
-/// A list is spread over several keys. All writes to one key of an index go to one partition, which takes 1,000 units
-/// a second: too few for the audit log of a busy deployment. An entry's key follows from its id, so one entry is
-/// found without asking all keys. Entries from before lists were spread have the list's bare name as their key, are
-/// read from there, and move when they are written again.
-pub mod list {
-    use chrono::NaiveDate;
-    use sha2::{Digest as _, Sha256};
-
-    /// Every subscription.
-    pub const SUBSCRIPTIONS: &str = "subscriptions";
-    /// Every user.
-    pub const USERS: &str = "users";
-
-    /// Over how many keys a list is spread. Reads ask all of them, so it may grow and must not shrink.
-    pub const SPREAD: u8 = 8;
-
-    /// Every audit entry of a day (UTC).
-    pub fn audit(day: NaiveDate) -> String {
-        format!("audit#{day}")
-    }
-
-    /// The key of the entry with this id in a list.
-    pub fn key(list: &str, id: &str) -> String {
-        let hash = Sha256::digest(id.as_bytes());
-        format!("{list}#{}", hash[0] % SPREAD)
-    }
-
-    /// All keys of a list, the old bare one among them.
-    pub fn keys(list: &str) -> impl Iterator<Item = String> {
-        let spread = (0..SPREAD).map(move |number| format!("{list}#{number}"));
-        spread.chain(std::iter::once(list.to_owned()))
-    }
 }
 
 /// An API key by its secret's hash: what a request reads.

@@ -1,5 +1,6 @@
 //! Sealing and session state over an embedded DynamoDB.
 
+mod cache;
 mod kms;
 mod sealer;
 mod session_state;

@@ -43,3 +43,19 @@ pub async fn until_within<T>(patience: Duration, what: &str, mut look: impl Asyn
         pause = LONGEST_PAUSE.min(pause * 2);
     }
 }
+
+/// Looks again and again, with this pause between two looks, until `look` is `Ok`. At the deadline it answers the last `Err`: what
+/// is missing.
+pub async fn until_ok<T, E>(
+    deadline: Instant,
+    pause: Duration,
+    mut look: impl AsyncFnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    loop {
+        let seen = look().await;
+        if seen.is_ok() || Instant::now() >= deadline {
+            return seen;
+        }
+        tokio::time::sleep(pause).await;
+    }
+}

@@ -6,11 +6,11 @@
 //! `docs/outages.md` says how the long one is run, and one of another seed.
 
 mod bodies;
-mod ears;
 mod plan;
+mod receivers;
+mod restarting_sandbox;
 mod size;
 mod strike;
-mod town;
 mod traffic;
 mod verdict;
 mod world;
@@ -19,6 +19,7 @@ mod writer;
 use std::time::Duration;
 
 use shared::clock::{Clock as _, SystemClock};
+use testbed::wait::until_ok;
 use tokio::time::Instant;
 
 use crate::plan::Plan;
@@ -77,22 +78,19 @@ async fn run(name: &str, size: &Size) {
 
 /// Waits until each instance has a connection.
 async fn until_served(world: &World, log: Log, patience: Duration) {
-    let deadline = Instant::now() + patience;
-    loop {
+    let served = until_ok(Instant::now() + patience, LOOK, async || {
         let without = world.without_connection().await;
-        if without.is_empty() {
-            log.say("all are connected");
-            return;
-        }
-        assert!(
-            Instant::now() < deadline,
+        if without.is_empty() { Ok(()) } else { Err(without) }
+    });
+    served.await.unwrap_or_else(|without| {
+        panic!(
             "{} instances are not connected after {} s: {}",
             without.len(),
             patience.as_secs(),
             without.join(", ")
-        );
-        tokio::time::sleep(LOOK).await;
-    }
+        )
+    });
+    log.say("all are connected");
 }
 
 /// The seed that `WAXWING_CHAOS_SEED` names.

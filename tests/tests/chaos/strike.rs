@@ -7,7 +7,7 @@ use tests::deployment::Stores;
 use tokio::time::Instant;
 
 use crate::plan::{Strike, Trouble};
-use crate::town::Town;
+use crate::restarting_sandbox::RestartingSandbox;
 use crate::world::World;
 
 /// Prints what happens, and when.
@@ -35,12 +35,12 @@ impl World {
         let Self {
             stores,
             keys,
-            town,
+            sandbox,
             daemons,
             starter,
             ..
         } = self;
-        let on = (&*stores, &*keys, &**town);
+        let on = (&*stores, &*keys, &**sandbox);
         let mut befalling = Vec::new();
         for strike in strikes {
             let place = strike.trouble.daemon();
@@ -65,7 +65,7 @@ impl World {
 /// Lets one trouble happen, and answers when it is over: the daemon that it has left.
 async fn befall(
     log: Log,
-    (stores, keys, town): (&Stores, &Relay, &Town),
+    (stores, keys, sandbox): (&Stores, &Relay, &RestartingSandbox),
     strike: Strike,
     taken: Taken,
 ) -> Taken {
@@ -86,13 +86,13 @@ async fn befall(
             }
         }
         Trouble::DropSockets { percent, seed } => {
-            let dropped = town.drop_sockets(percent, seed).await;
+            let dropped = sandbox.drop_sockets(percent, seed).await;
             log.say(&format!("{dropped} sockets were dropped"));
         }
         Trouble::Table { how, time } => stores.table.away_for(how, time).await,
         Trouble::Queue { how, time } => stores.queue.away_for(how, time).await,
         Trouble::Keys { how, time } => keys.away_for(how, time).await,
-        Trouble::RestartSandbox { time } => town.restart(time).await,
+        Trouble::RestartSandbox { time } => sandbox.restart(time).await,
     }
     log.say(&format!("it is over that {}", strike.trouble));
     taken

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::plan::{Chat, Moment, Plan, With};
-use crate::town::Town;
+use crate::restarting_sandbox::RestartingSandbox;
 use crate::world::World;
 use crate::writer::{Accepted, Writer};
 
@@ -60,7 +60,7 @@ impl Rounds {
 
 /// A person who writes to an instance.
 struct Person {
-    town: Arc<Town>,
+    sandbox: Arc<RestartingSandbox>,
     number: String,
     /// Whom to.
     to: String,
@@ -80,7 +80,7 @@ impl Traffic {
                 let writer = Writer::new(world, line, planned.with, format!("out {name}"), patience);
                 let out = writer.write(planned.out.clone(), begun.clone());
                 let person = Person {
-                    town: Arc::clone(&world.town),
+                    sandbox: Arc::clone(&world.sandbox),
                     number: person.to_owned(),
                     to: world.lines[line].paired.own.clone(),
                     name: format!("back {name}"),
@@ -130,7 +130,7 @@ impl Person {
             rounds.until(moment).await;
             let text = format!("{}-{n}", self.name);
             let body = json!({"to": self.to, "kind": "text", "text": text});
-            let sent = self.town.phones().await.post(&path, &body).await;
+            let sent = self.sandbox.phones().await.post(&path, &body).await;
             let id = sent["id"].as_str().expect("an id").to_owned();
             written.push(Written { id, text });
         }

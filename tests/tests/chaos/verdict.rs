@@ -9,6 +9,7 @@ use chrono::{DateTime, Datelike as _, Utc};
 use futures::future::join_all;
 use shared::clock::{Clock as _, SystemClock};
 use shared::domain::message::State;
+use testbed::wait::until_ok;
 use tokio::time::Instant;
 
 use self::lines::{Counts, Line};
@@ -31,29 +32,24 @@ pub async fn judge(
     began: DateTime<Utc>,
 ) -> Vec<String> {
     let deadline = Instant::now() + patience;
-    let mut wrong = Vec::new();
     let mut open: Vec<usize> = (0..sent.len()).collect();
-    loop {
+    let arrived = until_ok(deadline, LOOK, async || {
         let looks = open
             .iter()
             .map(|n| async move { Line::look(world, *n, &sent[*n]).await.lacks() });
         let lacks = join_all(looks).await;
-        if Instant::now() >= deadline {
-            wrong.extend(lacks.into_iter().flatten());
-            break;
-        }
-        let of_lines = open.into_iter().zip(&lacks);
+        let of_lines = open.iter().copied().zip(&lacks);
         open = of_lines
             .filter_map(|(n, lacks)| (!lacks.is_empty()).then_some(n))
             .collect();
-        if open.is_empty() {
-            break;
-        }
-        let first = lacks.iter().flatten().next().map_or("", String::as_str);
-        let all: usize = lacks.iter().map(Vec::len).sum();
-        log.say(&format!("{all} things are not there yet: {first}"));
-        tokio::time::sleep(LOOK).await;
-    }
+        let lacks: Vec<String> = lacks.into_iter().flatten().collect();
+        let Some(first) = lacks.first() else {
+            return Ok(());
+        };
+        log.say(&format!("{} things are not there yet: {first}", lacks.len()));
+        Err(lacks)
+    });
+    let mut wrong = arrived.await.err().unwrap_or_default();
     wrong.extend(until_empty(world, deadline).await);
     until_receipts(world, sent).await;
 
@@ -72,26 +68,26 @@ pub async fn judge(
 
 /// Waits until no job is left: what is left at the deadline, and what was given up.
 async fn until_empty(world: &World, deadline: Instant) -> Vec<String> {
-    loop {
+    let empty = until_ok(deadline, LOOK, async || {
         let left = world.stores.left_in_queues().await;
-        if left.is_empty() || Instant::now() >= deadline {
-            return left;
-        }
-        tokio::time::sleep(LOOK).await;
-    }
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    });
+    empty.await.err().unwrap_or_default()
 }
 
 /// Waits until every message is delivered, or until what is not is not going to be.
 async fn until_receipts(world: &World, sent: &[Vec<OfChat>]) {
-    let deadline = Instant::now() + RECEIPTS;
-    while Instant::now() < deadline {
+    let delivered = until_ok(Instant::now() + RECEIPTS, LOOK, async || {
         let looks = sent.iter().enumerate();
         let looks =
             looks.map(|(n, chats)| async move { Line::look(world, n, chats).await.in_state(State::Sent) });
         let undelivered: usize = join_all(looks).await.into_iter().sum();
         if undelivered == 0 {
-            return;
+            Ok(())
+        } else {
+            Err(undelivered)
         }
-        tokio::time::sleep(LOOK).await;
-    }
+    });
+    // What is lost is counted afterwards.
+    let _ = delivered.await;
 }

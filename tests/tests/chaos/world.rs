@@ -26,10 +26,10 @@ use tests::phones::Phones;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::bodies::Bodies;
-use crate::ears::Ears;
 use crate::plan::{PEOPLE, With};
+use crate::receivers::Receivers;
+use crate::restarting_sandbox::RestartingSandbox;
 use crate::size::Size;
-use crate::town::Town;
 
 const DAEMON: &str = env!("CARGO_BIN_EXE_daemon-under-test");
 
@@ -54,8 +54,8 @@ pub struct World {
     pub stores: Stores,
     /// Between everybody and the key service.
     pub keys: Relay,
-    pub town: Arc<Town>,
-    pub ears: Ears,
+    pub sandbox: Arc<RestartingSandbox>,
+    pub receivers: Receivers,
     pub bodies: Arc<Bodies>,
     pub lines: Vec<Line>,
     /// By their places; `None` where one is in trouble.
@@ -75,7 +75,7 @@ impl World {
             .join(name);
         let _ = std::fs::remove_dir_all(&directory);
         std::fs::create_dir_all(&directory).expect("a directory");
-        let town = Arc::new(Town::start(&directory.join("sandbox")).await);
+        let sandbox = Arc::new(RestartingSandbox::start(&directory.join("sandbox")).await);
         let stores = Stores::start(size.shards).await;
         let kms = KmsStandIn::start().await;
         let keys = Relay::before(&kms.endpoint()).await;
@@ -84,13 +84,13 @@ impl World {
         let surroundings = Surroundings {
             table: stores.table.endpoint().to_owned(),
             queue: stores.queue.endpoint().to_owned(),
-            sandbox: town.ws_url(),
+            sandbox: sandbox.ws_url(),
             wrapping: Wrapping::Kms(kms::KEY.to_owned()),
             directory: directory.clone(),
             shards: size.shards,
             variables: vec![
                 ("AWS_ENDPOINT_URL_KMS", keys.endpoint().to_owned()),
-                ("WAXWING_SANDBOX_CA", authority(&town, &directory).await),
+                ("WAXWING_SANDBOX_CA", authority(&sandbox, &directory).await),
                 ("WAXWING_PRIVATE_ADDRESSES", "loopback".to_owned()),
             ],
         };
@@ -101,10 +101,10 @@ impl World {
         }
         stores.until_shared_out(size.daemons).await;
         let webhooks = deliver(&api, &stores);
-        let ears = Ears::start(size.instances).await;
-        let (bases, phones) = (Bases::one(&api.url()), town.phones().await.clone());
+        let receivers = Receivers::start(size.instances).await;
+        let (bases, phones) = (Bases::one(&api.url()), sandbox.phones().await.clone());
         let lines: Vec<Line> = stream::iter(0..size.instances)
-            .map(|n| line(n, &bases, &phones, &ears))
+            .map(|n| line(n, &bases, &phones, &receivers))
             .buffered(AT_ONCE)
             .collect()
             .await;
@@ -112,8 +112,8 @@ impl World {
             bodies: Arc::new(Bodies::start(api.bucket.clone(), size.patience).await),
             stores,
             keys,
-            town,
-            ears,
+            sandbox,
+            receivers,
             lines,
             daemons,
             starter,
@@ -135,7 +135,7 @@ impl World {
 
     /// The instances' own numbers that have no connection now.
     pub async fn without_connection(&self) -> Vec<String> {
-        let phones = self.town.phones().await.list("/admin/phones").await;
+        let phones = self.sandbox.phones().await.list("/admin/phones").await;
         let is_connected = |own: &str| {
             let phone = phones.iter().find(|phone| phone["phone"] == own);
             let companions = phone.and_then(|phone| phone["companions"].as_array());
@@ -157,9 +157,9 @@ fn config(size: &Size) -> Functions {
 }
 
 /// A file with the root certificate of the sandbox's media host.
-async fn authority(town: &Town, directory: &Path) -> String {
+async fn authority(sandbox: &RestartingSandbox, directory: &Path) -> String {
     let file = directory.join("sandbox.pem");
-    std::fs::write(&file, town.ca_pem().await).expect("written");
+    std::fs::write(&file, sandbox.ca_pem().await).expect("written");
     file.display().to_string()
 }
 
@@ -190,21 +190,21 @@ fn deliver(api: &Api, stores: &Stores) -> DropGuard {
 }
 
 /// An instance that is paired, whose webhook is told of what comes in and of the states of what goes out.
-async fn line(n: usize, bases: &Bases, phones: &Phones, ears: &Ears) -> Line {
+async fn line(n: usize, bases: &Bases, phones: &Phones, receivers: &Receivers) -> Line {
     let mut paired = pair(bases, phones).await;
     let often = json!({"rateLimit": MANY});
     paired.key = paired.user.key_with(&paired.instance, often).await;
     let path = format!("/api/instances/{}/webhook", paired.instance);
-    let webhook = json!({"url": ears.url(n), "events": ["message.received", "message.status"]});
+    let webhook = json!({"url": receivers.url(n), "events": ["message.received", "message.status"]});
     let set = paired.user.put(&path, webhook).await.data(200);
-    ears.know(n, set["secret"].as_str().expect("a secret"));
+    receivers.know(n, set["secret"].as_str().expect("a secret"));
     let mut tries = 0;
     until("the first event", async || {
         tries += 1;
         let text = format!("are you there {tries}");
         phones.send(&paired.other, &paired.own, &text).await;
         tokio::time::sleep(UNHEARD).await;
-        (!ears.told(n).texts.is_empty()).then_some(())
+        (!receivers.told(n).texts.is_empty()).then_some(())
     })
     .await;
     save_contact(&paired, phones, &paired.other).await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use shared::domain::message::{Direction, State};
 use shared::ids::MessageId;
+use testbed::wait::until_ok;
 use tests::deployment::recorded_again;
 use tokio::time::Instant;
 
@@ -26,14 +27,16 @@ pub async fn is_served(world: &World, case: &Case) {
     let deadline = since + 2 * World::LEASE + SLACK;
     for line in &world.lines {
         let own = &line.paired.own;
-        while world.phones.linked(own).await != [true] {
-            assert!(
-                Instant::now() < deadline,
-                "the instance of {own} is not served {} s after the trouble",
+        let served = until_ok(deadline, Duration::from_millis(100), async || {
+            let linked = world.phones.linked(own).await;
+            if linked == [true] { Ok(()) } else { Err(linked) }
+        });
+        served.await.unwrap_or_else(|linked| {
+            panic!(
+                "the instance of {own} is not served {} s after the trouble: {linked:?}",
                 since.elapsed().as_secs()
-            );
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+            )
+        });
     }
     println!("{case}: served after {:.1} s", since.elapsed().as_secs_f64());
 }
@@ -42,20 +45,20 @@ pub async fn is_served(world: &World, case: &Case) {
 /// been taken when the messages began.
 pub async fn holds(world: World, case: &Case, takes: &[u64], sent: &[Vec<Sent>]) {
     let since = Instant::now();
-    let deadline = since + ARRIVAL;
-    let mut missing = lacks(&world, sent).await;
-    while !missing.is_empty() && Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        missing = lacks(&world, sent).await;
-    }
+    let arrived = until_ok(since + ARRIVAL, Duration::from_millis(500), async || {
+        let missing = lacks(&world, sent).await;
+        if missing.is_empty() { Ok(()) } else { Err(missing) }
+    });
+    let arrived = arrived.await;
     let all: usize = sent.iter().flatten().map(|chat| chat.out.len()).sum();
     let back: usize = sent.iter().flatten().map(|chat| chat.back.len()).sum();
-    assert!(
-        missing.is_empty(),
-        "of {all} out and {back} in, {} s later: {}",
-        since.elapsed().as_secs(),
-        missing.join("; ")
-    );
+    arrived.unwrap_or_else(|missing| {
+        panic!(
+            "of {all} out and {back} in, {} s later: {}",
+            since.elapsed().as_secs(),
+            missing.join("; ")
+        )
+    });
     let (again, unread) = shown_once_and_in_order(&world, sent).await;
     let chats: u64 = sent.iter().flatten().map(|_| 1).sum();
     // On a busy machine a daemon may lose its leases without any trouble.
@@ -187,15 +190,11 @@ async fn recorded_twice(world: &World) -> usize {
 
 /// No job is left, and none was given up.
 async fn is_empty(world: &World) {
-    let deadline = Instant::now() + ARRIVAL;
-    loop {
+    let empty = until_ok(Instant::now() + ARRIVAL, Duration::from_millis(200), async || {
         let left = world.stores.left_in_queues().await;
-        if left.is_empty() {
-            return;
-        }
-        assert!(Instant::now() < deadline, "{}", left.join("; "));
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
+        if left.is_empty() { Ok(()) } else { Err(left) }
+    });
+    empty.await.unwrap_or_else(|left| panic!("{}", left.join("; ")));
 }
 
 /// Once no daemon lives, nothing says that it is connected.

@@ -19,6 +19,8 @@
 //! well. The record says whose count stands, and the other request gives its own back
 //! ([`shared::storage::messages::Counted`]).
 
+mod job;
+
 use axum::body::Bytes;
 use chrono::{DateTime, Utc};
 use futures::FutureExt as _;
@@ -28,19 +30,17 @@ use shared::domain::account::Subscription;
 use shared::domain::content::{Kind, Said};
 use shared::domain::instance::{Instance, Status};
 use shared::domain::job::SendJob;
-use shared::domain::message::{DEFAULT_EXPIRY, MessageRecord};
-use shared::domain::person::{Acquaintance, Person};
+use shared::domain::message::MessageRecord;
+use shared::domain::person::Acquaintance;
 use shared::domain::recipient::Recipient;
-use shared::fault;
 use shared::ids::{InstanceId, MessageId, RequestId};
 use shared::queue::QueueName;
-use shared::sealed;
 use shared::storage::counters::Quota;
 use shared::storage::idempotency::Asked;
 use tracing::Instrument as _;
 
+use self::job::prepare;
 use super::enqueue::enqueue;
-use super::files::{self, Kept, Owner};
 use super::fingerprint;
 use super::options::{GivenOptions, Options};
 use super::replay::{record_of_first, replay};
@@ -364,83 +364,4 @@ pub fn quota_exceeded(limit: u32, renews_at: DateTime<Utc>) -> ApiError {
     let message = format!("The month's {limit} messages are used up; the quota renews on {day}");
     let details = json!({"limit": limit, "renewsAt": Timestamp(renews_at)});
     ApiError::new(Code::QuotaExceeded, message).with_details(details)
-}
-
-/// Puts a message's file into its place, and seals its content: its job, and its file there.
-pub async fn prepare(
-    state: &MessagingState,
-    instance: &Instance,
-    message: MessageId,
-    to: &Acquaintance,
-    mut outgoing: Outgoing,
-    accepted_at: DateTime<Utc>,
-) -> Result<(SendJob, Option<Kept>), ApiError> {
-    let owner = Owner {
-        instance: instance.id,
-        message,
-        accepted_at,
-        expires_at: expires_at(&outgoing.options, accepted_at),
-        is_alone: outgoing.idempotency_key.is_none(),
-    };
-    let file = files::keep(state, owner, &mut outgoing.said.content).await?;
-    if file.is_some() {
-        fault::point("after-file");
-    }
-    match seal(state, instance, message, to, outgoing, accepted_at).await {
-        Ok(job) => {
-            let object = file.as_ref().map(|file| file.object.clone());
-            Ok((SendJob { file: object, ..job }, file))
-        }
-        Err(error) => {
-            if let Some(file) = file {
-                file.drop_if_alone(state).await;
-            }
-            Err(error)
-        }
-    }
-}
-
-/// Until when a message is worth sending.
-fn expires_at(options: &Options, accepted_at: DateTime<Utc>) -> DateTime<Utc> {
-    let due = options.scheduled_at.unwrap_or(accepted_at);
-    options.expires_at.unwrap_or(due + DEFAULT_EXPIRY)
-}
-
-/// The message's job, with its content sealed.
-async fn seal(
-    state: &MessagingState,
-    instance: &Instance,
-    id: MessageId,
-    to: &Acquaintance,
-    outgoing: Outgoing,
-    accepted_at: DateTime<Utc>,
-) -> Result<SendJob, ApiError> {
-    let content = sealed::seal(&state.sealer, instance.id, &id, &outgoing.said).await?;
-    let scheduled_at = outgoing.options.scheduled_at;
-    let name = to.as_spelt(&outgoing.to);
-    let chat = Some(to.chat.clone()).filter(|chat| *chat != name);
-    let person = if outgoing.to.is_shared() {
-        Person::default()
-    } else {
-        to.person.clone()
-    };
-    Ok(SendJob {
-        message: id,
-        instance: instance.id,
-        chat,
-        person,
-        account: instance.account.as_ref().map(|account| account.person.clone()),
-        kind: outgoing.said.content.kind(),
-        needs: outgoing.said.needs(),
-        expires_at: expires_at(&outgoing.options, accepted_at),
-        typing_ms: outgoing.options.typing_ms,
-        reference: outgoing.options.reference,
-        accepted_at,
-        scheduled_at,
-        put_off: None,
-        file: None,
-        counted_by: None,
-        content,
-        to: name,
-    })
 }

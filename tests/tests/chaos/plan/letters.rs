@@ -100,29 +100,16 @@ impl What {
         Self::Revoke,
     ];
 
-    /// The sorts of which a chat has all that its messages have room for.
-    const MIXED: [Self; 17] = [
-        Self::Text,
-        Self::Text,
-        Self::Text,
-        Self::Image(Source::Inline),
-        Self::Image(Source::Url),
-        Self::Image(Source::Upload),
-        Self::Video,
-        Self::Audio,
-        Self::Voice,
-        Self::Document(Source::Inline),
-        Self::Document(Source::Url),
-        Self::Document(Source::Upload),
-        Self::Sticker,
-        Self::Location,
-        Self::Contact,
-        Self::Poll,
-        Self::Bulk,
-    ];
-
     /// What is said about a text of before.
     const ABOUT: [Self; 3] = [Self::Reaction, Self::Edit, Self::Revoke];
+
+    /// Whether it is in the chats that have all sorts. The others are in chats of their own.
+    const fn is_mixed(self) -> bool {
+        !matches!(
+            self,
+            Self::Scheduled | Self::Status | Self::Reaction | Self::Edit | Self::Revoke
+        )
+    }
 
     /// How many messages it is.
     pub const fn messages(self) -> usize {
@@ -212,12 +199,13 @@ pub fn line(size: &Size, dice: &mut Dice) -> Vec<Chat> {
     chats
 }
 
-/// So many messages of all sorts, which come out of a deck.
+/// So many messages of all sorts, which come out of a deck. It has three texts, and one of each other sort.
 fn mixed(messages: usize, dice: &mut Dice) -> Vec<What> {
     let (mut deck, mut mixed, mut left) = (Vec::new(), Vec::new(), messages);
     while left > 0 {
         if deck.is_empty() {
-            deck.extend(What::MIXED);
+            deck.extend([What::Text; 2]);
+            deck.extend(What::ALL.into_iter().filter(|what| what.is_mixed()));
             dice.shuffle(&mut deck);
         }
         let drawn = deck.pop().filter(|what| what.messages() <= left);

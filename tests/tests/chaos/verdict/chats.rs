@@ -8,8 +8,8 @@ use shared::ids::MessageId;
 use tests::shown::Shown;
 
 use super::lines::Counts;
-use crate::ears::Told;
 use crate::plan::What;
+use crate::receivers::Told;
 use crate::traffic::OfChat;
 use crate::writer::{Accepted, Shows};
 
@@ -20,12 +20,12 @@ const PUT_OFF: TimeDelta = TimeDelta::seconds(45);
 const PAST_SENDING: [&str; 4] = ["sent", "delivered", "read", "played"];
 
 /// What a phone shows of a chat, oldest first.
-pub struct Shelf {
+pub struct PhoneChat {
     shown: Vec<Shown>,
     places: HashMap<String, usize>,
 }
 
-impl Shelf {
+impl PhoneChat {
     /// A phone that shows this.
     pub fn of(shown: Vec<Shown>) -> Self {
         let places = shown.iter().enumerate();
@@ -58,14 +58,14 @@ impl Shelf {
 pub struct Chat<'a> {
     pub name: String,
     pub sent: &'a OfChat,
-    pub shelf: Shelf,
+    pub on_phone: PhoneChat,
 }
 
 impl Chat<'_> {
     /// The messages that the phone has.
     pub fn there(&self) -> impl Iterator<Item = &Accepted> {
         let out = self.sent.out.iter();
-        out.filter(move |accepted| self.shelf.has(accepted))
+        out.filter(move |accepted| self.on_phone.has(accepted))
     }
 
     /// What is not there yet: on the phone, in the records, told of.
@@ -79,7 +79,7 @@ impl Chat<'_> {
         for accepted in &self.sent.out {
             let (id, what, asked_at) = (accepted.id, accepted.what, accepted.asked_at);
             let state = states.get(&id);
-            if !self.shelf.has(accepted) {
+            if !self.on_phone.has(accepted) {
                 lacks.push(format!(
                     "{name}: {id} ({what}, asked for at {asked_at}) is not on the phone, and {state:?}"
                 ));
@@ -121,7 +121,7 @@ impl Chat<'_> {
             .collect();
         let (mut faults, mut seen) = (Vec::new(), BTreeSet::new());
         let mut last: Option<&Accepted> = None;
-        for shown in &self.shelf.shown {
+        for shown in &self.on_phone.shown {
             let id = &shown.id;
             if !seen.insert(id) {
                 faults.push(format!("{name}: {id} is shown twice"));

@@ -8,9 +8,9 @@ use shared::ids::MessageId;
 use tests::deployment::recorded_again;
 use tests::shown::{STATUSES, Shown};
 
-use super::chats::{Chat, Shelf};
-use crate::ears::Told;
+use super::chats::{Chat, PhoneChat};
 use crate::plan::With;
+use crate::receivers::Told;
 use crate::traffic::OfChat;
 use crate::world::World;
 
@@ -51,14 +51,14 @@ impl<'a> Line<'a> {
         let mut chats = Vec::new();
         for of_chat in sent {
             let person = world.person_of(n, of_chat.with);
-            let phones = world.town.phones().await;
+            let phones = world.sandbox.phones().await;
             let mut shown: Vec<Shown> = phones.shown(person, &line.paired.own).await;
             let is_of_statuses = of_chat.with == With::Contacts;
             shown.retain(|shown| (shown.chat == STATUSES) == is_of_statuses);
             chats.push(Chat {
                 name: format!("instance {n}, {}", of_chat.with),
                 sent: of_chat,
-                shelf: Shelf::of(shown),
+                on_phone: PhoneChat::of(shown),
             });
         }
         let path = format!("/api/instances/{}/status", line.paired.instance);
@@ -68,7 +68,7 @@ impl<'a> Line<'a> {
             n,
             chats,
             records: world.stores.records_of(line.id).await,
-            told: world.ears.told(n),
+            told: world.receivers.told(n),
             status: status.as_str().unwrap_or_default().to_owned(),
         }
     }

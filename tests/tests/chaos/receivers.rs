@@ -27,32 +27,32 @@ pub struct Told {
 
 /// Where the webhook of an instance leads.
 #[derive(Default)]
-struct Ear {
+struct Receiver {
     verifier: OnceLock<Webhook>,
     told: Mutex<Told>,
 }
 
 /// An endpoint with a path for each instance.
-pub struct Ears {
+pub struct Receivers {
     server: Served,
-    ears: Arc<Vec<Ear>>,
+    receivers: Arc<Vec<Receiver>>,
 }
 
-impl Ears {
+impl Receivers {
     /// One for so many instances.
     pub async fn start(instances: usize) -> Self {
-        let ears: Arc<Vec<Ear>> = Arc::new((0..instances).map(|_| Ear::default()).collect());
-        let hear = async |State(ears): State<Arc<Vec<Ear>>>,
+        let receivers: Arc<Vec<Receiver>> = Arc::new((0..instances).map(|_| Receiver::default()).collect());
+        let hear = async |State(receivers): State<Arc<Vec<Receiver>>>,
                           Path(instance): Path<usize>,
                           headers: HeaderMap,
                           body: Bytes| {
-            let ear = ears.get(instance);
-            ear.map_or(StatusCode::NOT_FOUND, |ear| ear.hear(&headers, &body))
+            let receiver = receivers.get(instance);
+            receiver.map_or(StatusCode::NOT_FOUND, |receiver| receiver.hear(&headers, &body))
         };
         let router = Router::new().route("/hook/{instance}", post(hear));
         Self {
-            server: Served::start(router.with_state(Arc::clone(&ears))).await,
-            ears,
+            server: Served::start(router.with_state(Arc::clone(&receivers))).await,
+            receivers,
         }
     }
 
@@ -64,17 +64,17 @@ impl Ears {
     /// From now on it knows by which secret the events of an instance are signed.
     pub fn know(&self, instance: usize, secret: &str) {
         let verifier = Webhook::new(secret).expect("a secret");
-        let set = self.ears[instance].verifier.set(verifier);
+        let set = self.receivers[instance].verifier.set(verifier);
         assert!(set.is_ok(), "an instance has one secret");
     }
 
     /// What was told of an instance so far.
     pub fn told(&self, instance: usize) -> Told {
-        self.ears[instance].told().clone()
+        self.receivers[instance].told().clone()
     }
 }
 
-impl Ear {
+impl Receiver {
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().expect("no holder panics")
     }

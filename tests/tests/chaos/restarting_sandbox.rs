@@ -10,7 +10,7 @@ use tests::wire::Wire;
 use tokio::sync::{Mutex, RwLock, RwLockReadGuard};
 
 /// The sandbox. It ends with this.
-pub struct Town {
+pub struct RestartingSandbox {
     directory: PathBuf,
     wire: Wire,
     /// `None` while it is gone.
@@ -19,7 +19,7 @@ pub struct Town {
     phones: RwLock<Phones>,
 }
 
-impl Town {
+impl RestartingSandbox {
     /// One whose state is in this directory.
     pub async fn start(directory: &Path) -> Self {
         let sandbox = begin(directory).await;
