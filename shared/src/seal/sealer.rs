@@ -174,8 +174,9 @@ impl Sealer {
         Ok(StreamOpener::new(key, aad))
     }
 
-    /// Deletes an instance's wrapped keys and forgets the plain ones. All that was sealed under them is unreadable
-    /// from then on, in the table and in its backups. Other processes forget the keys within their cache's term.
+    /// Deletes an instance's wrapped keys and forgets the plain ones. All that was sealed under them is unreadable from then
+    /// on, but by a copy of the table that has the wrapped keys still. Other processes forget the keys within their cache's
+    /// term.
     pub async fn delete_keys(&self, instance: InstanceId) -> Result<(), StorageError> {
         let everywhere = Purpose::ALL.into_iter().flat_map(|purpose| {
             [
