@@ -90,11 +90,30 @@ async fn an_event_of_any_type_goes_to_the_webhook_that_wants_it_and_to_the_feed(
     );
 }
 
-fn tried(news: News) -> Option<(serde_json::Value, String)> {
+/// The news of an event that was tried: its id and type.
+pub fn tried(news: News) -> Option<(serde_json::Value, String)> {
     match news.done {
         Done::Tried { event, .. } => Some((json!(news.id), event)),
         Done::InstanceCreated { .. } | Done::SubscriptionChanged { .. } => None,
     }
+}
+
+/// Whoever hears 202 may wait for the event.
+#[tokio::test]
+async fn a_feed_that_cannot_be_told_is_an_error() {
+    let world = World::new().await;
+    let (user, _, _) = world.ready().await;
+    user.put(WEBHOOK, hook()).await.data(200);
+    world.queue.cut_off(Some(world.queue_names().queries(0)));
+    for kind in ["message.received", "message.edited"] {
+        let refused = user.post(TEST, json!({ "type": kind })).await;
+        assert_eq!(refused.code(), "503 UNAVAILABLE", "{kind}");
+        assert_eq!(refused.header("retry-after"), "2", "{kind}");
+    }
+    // It is not for the feed.
+    user.post(TEST, ()).await.data(202);
+    world.queue.cut_off(None);
+    user.post(TEST, json!({"type": "message.edited"})).await.data(202);
 }
 
 #[tokio::test]
