@@ -29,7 +29,7 @@ use super::change::{find, record, require_enabled};
 use super::side::{Asker, Side};
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission::WebhookWrite;
-use crate::http::{ApiError, Code, OptionalJsonBody, Replayable, Reply};
+use crate::http::{ApiError, Code, Fields, OptionalJsonBody, Replayable, Reply};
 use crate::news;
 use crate::openapi::Tag;
 
@@ -42,7 +42,18 @@ const DEADLINE: Duration = Duration::from_secs(5);
 pub struct Request {
     #[serde(rename = "type")]
     #[schema(schema_with = type_schema, required = false)]
-    kind: Option<EventType>,
+    kind: Option<String>,
+}
+
+impl Request {
+    /// The type that is wanted, if one is.
+    fn wanted(&self) -> Result<Option<EventType>, ApiError> {
+        let mut fields = Fields::default();
+        let kind = self.kind.as_deref();
+        let wanted = kind.and_then(|text| fields.parse::<EventType>("type", text));
+        fields.finish()?;
+        Ok(wanted)
+    }
 }
 
 /// An event that is on its way.
@@ -108,7 +119,7 @@ pub async fn handler<S: Side>(
     asker: Posted<WebhookWrite>,
     OptionalJsonBody(request): OptionalJsonBody<Request>,
 ) -> Result<Replayable<Again<Response>>, ApiError> {
-    let (key, wanted) = (asker.key.as_deref(), request.kind);
+    let (key, wanted) = (asker.key.as_deref(), request.wanted()?);
     let sending = |claim| send(&state, &asker, wanted, claim);
     Box::pin(once(
         &state,

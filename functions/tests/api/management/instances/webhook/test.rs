@@ -133,10 +133,18 @@ async fn with_a_type_no_webhook_is_needed() {
 async fn what_is_no_type_is_refused() {
     let world = World::new().await;
     let (user, _, _) = world.ready().await;
-    for kind in [json!("message.levitated"), json!("*"), json!(null), json!(7)] {
+    let all: Vec<_> = EventType::ALL.iter().map(|kind| kind.as_str()).collect();
+    let rule = format!("type must be one of {}", all.join(", "));
+    for kind in [
+        json!("message.levitated"),
+        json!("message-received"),
+        json!("*"),
+        json!(7),
+    ] {
         let refused = user.post(TEST, json!({ "type": kind })).await;
         assert_eq!(refused.code(), "400 VALIDATION_ERROR");
-        let fields = &refused.json()["error"]["details"]["fields"];
-        assert_eq!(fields[0]["field"], json!("type"));
+        assert_eq!(refused.faults(), [&*rule], "{kind}");
     }
+    let none = user.post(TEST, json!({"type": null})).await;
+    assert_eq!(none.faults(), ["type must not be null"]);
 }
