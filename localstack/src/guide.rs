@@ -1,4 +1,5 @@
-//! What the terminal shows once everything runs: the addresses, and a first message as commands to copy.
+//! What the terminal shows once everything runs: the addresses, a first message as commands to copy, and how to see what comes
+//! in.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -35,6 +36,7 @@ fn text(stack: &Stack) -> String {
         for line in walk(&api, &admin).lines() {
             let _ = writeln!(text, "  {line}");
         }
+        text.push_str("\nSee what comes in, in that terminal: cargo run -p cli -- listen --url $API --key $KEY --print\n");
     }
     text.push_str("\nCtrl-C stops in order.\n\n");
     text

@@ -21,6 +21,9 @@ pub enum RefusedUrl {
     /// It is none.
     #[error("must be a whole URL, such as https://example.com/cat.jpg")]
     Malformed,
+    /// The place of its host is empty.
+    #[error("must name a host, as https://example.com/cat.jpg does")]
+    NoHost,
     /// It is too long.
     #[error("must have at most {MAX_URL} bytes")]
     TooLong,
@@ -103,11 +106,25 @@ pub fn parse(text: &str) -> Result<Url, RefusedUrl> {
     if text.len() > MAX_URL {
         return Err(RefusedUrl::TooLong);
     }
-    let url = Url::parse(text).map_err(|_| RefusedUrl::Malformed)?;
-    if !matches!(url.scheme(), "http" | "https") {
+    let parsed = Url::parse(text);
+    let is_of_another_scheme = |url: &Url| !matches!(url.scheme(), "http" | "https");
+    if parsed.as_ref().is_ok_and(is_of_another_scheme) {
         return Err(RefusedUrl::Scheme);
     }
-    Ok(url)
+    if has_no_host(text) {
+        return Err(RefusedUrl::NoHost);
+    }
+    parsed.map_err(|_| RefusedUrl::Malformed)
+}
+
+/// Whether the place of the host is empty, as in `https:///hook`. Browsers take what follows for the host; but whoever names such
+/// a URL has forgotten it.
+fn has_no_host(text: &str) -> bool {
+    let Some((scheme, rest)) = text.trim_start().split_once("://") else {
+        return false;
+    };
+    let is_at_its_end = rest.is_empty() || rest.starts_with(['/', '\\', '?', '#', ':']);
+    is_at_its_end && scheme.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 /// Whether a name means the machine itself wherever it is looked up (RFC 6761, 6.3).
@@ -288,7 +305,11 @@ mod tests {
             ("data:text/plain,x", RefusedUrl::Scheme),
             ("cat.jpg", RefusedUrl::Malformed),
             ("//example.com/cat.jpg", RefusedUrl::Malformed),
-            ("http://", RefusedUrl::Malformed),
+            ("http://", RefusedUrl::NoHost),
+            ("https:///cat.jpg", RefusedUrl::NoHost),
+            (" https://:443/cat.jpg", RefusedUrl::NoHost),
+            ("https://?cat.jpg", RefusedUrl::NoHost),
+            ("example.com/?from=https:///cat.jpg", RefusedUrl::Malformed),
             ("http://example.com:99999/", RefusedUrl::Malformed),
             ("http://example.com:22/", RefusedUrl::Port),
             ("https://example.com:25/", RefusedUrl::Port),

@@ -90,6 +90,16 @@ for (const program of programs) {
     assert.equal(await world.receiver.asked(signedAnew(genuine, world.secret, -200)), 204, 'clocks differ a little');
   });
 
+  test(`${program.command}: without a secret nothing is taken`, async (t) => {
+    const receiver = await Receiver.start(t, program, '').catch(({ message }) => assert.match(message, / ended \(/));
+    // It does not even start, or it takes no request that is signed with the empty key.
+    if (receiver) {
+      const headers = { 'content-type': 'application/json', 'webhook-id': example.id };
+      const forged = signedAnew({ headers, body: Buffer.from(example.body) }, 'whsec_');
+      assert.equal(await receiver.asked(forged), 500);
+    }
+  });
+
   test(`${program.command}: old and new secret verify while they change`, async (t) => {
     const world = await hooked(t, program);
     assert.equal((await tried(world)).answered, 204);

@@ -96,13 +96,18 @@ async fn follow(
                 leave
             }
         },
-        Ok(Hint::Show(news)) => {
-            if let Err(error) = deps.announcer.news(news).await {
-                // The feed keeps nothing either: nobody waits for it.
-                warn!(error = %chain(&error), "could not show in the realtime feed what a function has done");
+        Ok(Hint::Show(news)) => match deps.announcer.news(news).await {
+            Ok(()) => Done::Delete,
+            Err(error) if error.nature().is_permanent() => {
+                error!(error = %chain(&error), "what a function has done can never be shown in the realtime feed");
+                Done::Delete
             }
-            Done::Delete
-        }
+            Err(error) => {
+                // Its caller was told that it is on its way. What is shown again has the same id, and is shown once.
+                warn!(error = %chain(&error), "could not show in the realtime feed what a function has done");
+                leave
+            }
+        },
         Err(PayloadError::Newer(version)) => {
             warn!(version, "left a query of a newer version");
             leave

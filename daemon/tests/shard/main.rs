@@ -26,6 +26,7 @@ mod looks;
 mod messages;
 mod network;
 mod newer;
+mod news;
 mod notices;
 mod outages;
 mod pacing;

@@ -16,8 +16,8 @@ use testbed::queues::Passing;
 #[derive(Debug)]
 pub struct Watched {
     inner: EmbeddedQueue,
-    /// How long messages were hidden for, by queue.
-    extended: Mutex<Vec<(QueueName, Duration)>>,
+    /// How long messages were hidden for, by queue and receipt.
+    extended: Mutex<Vec<(QueueName, Receipt, Duration)>>,
     /// Every how manieth call fails; zero for none.
     failing: AtomicU32,
     calls: AtomicU32,
@@ -96,7 +96,19 @@ impl Watched {
         let extended = self.extended.lock().expect("no holder panics");
         extended
             .iter()
-            .any(|(name, time)| name == queue && *time == visibility)
+            .any(|(name, _, time)| name == queue && *time == visibility)
+    }
+
+    /// Brings back the message of this queue that was hidden last, as if its time were over.
+    pub async fn bring_back(&self, queue: &QueueName) {
+        let receipt = {
+            let extended = self.extended.lock().expect("no holder panics");
+            let last = extended.iter().rfind(|(name, _, _)| name == queue);
+            last.map(|(_, receipt, _)| receipt.clone())
+        };
+        let receipt = receipt.expect("one that was hidden");
+        let back = self.inner.extend(queue, &receipt, Duration::ZERO).await;
+        back.expect("it is hidden still");
     }
 
     /// Fails half of what is to fail before it is done, and half after.
@@ -172,7 +184,7 @@ impl Passing for Watched {
         self.extended
             .lock()
             .expect("no holder panics")
-            .push((queue.clone(), visibility));
+            .push((queue.clone(), receipt.clone(), visibility));
         if self.refuses_extensions.load(Ordering::Relaxed) {
             return Err(QueueError::Timeout { operation: "extend" });
         }

@@ -2,6 +2,8 @@
 //!
 //! Without a type it is `webhook.test`, for the webhook, which has to be there. With one it is an event as it could be; it goes
 //! wherever such an event would go, so a program that follows the realtime feed is tried without a webhook.
+//!
+//! The event is all that is asked for. So a way that it cannot go is an error of the request, also that to the feed.
 
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use shared::domain::event::{self, Data, Event, EventType};
 use shared::domain::news::News;
 use shared::domain::payload;
 use shared::domain::webhook::Webhook;
-use shared::ids::{DeliveryId, EventId, MessageId};
+use shared::ids::{DeliveryId, EventId, MessageId, QuestionId};
 use shared::queue::{OutgoingMessage, QueueError};
 use shared::sealed;
 use utoipa::ToSchema;
@@ -27,11 +29,11 @@ use super::change::{find, record, require_enabled};
 use super::side::{Asker, Side};
 use crate::endpoint::Endpoint;
 use crate::http::caller::permission::WebhookWrite;
-use crate::http::{ApiError, Code, OptionalJsonBody, Replayable, Reply};
+use crate::http::{ApiError, Code, Fields, OptionalJsonBody, Replayable, Reply};
 use crate::news;
 use crate::openapi::Tag;
 
-/// How long the queue may take.
+/// How long each of the two queues may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -40,7 +42,18 @@ const DEADLINE: Duration = Duration::from_secs(5);
 pub struct Request {
     #[serde(rename = "type")]
     #[schema(schema_with = type_schema, required = false)]
-    kind: Option<EventType>,
+    kind: Option<String>,
+}
+
+impl Request {
+    /// The type that is wanted, if one is.
+    fn wanted(&self) -> Result<Option<EventType>, ApiError> {
+        let mut fields = Fields::default();
+        let kind = self.kind.as_deref();
+        let wanted = kind.and_then(|text| fields.parse::<EventType>("type", text));
+        fields.finish()?;
+        Ok(wanted)
+    }
 }
 
 /// An event that is on its way.
@@ -51,6 +64,27 @@ pub struct Response {
     event_id: EventId,
     /// Under which the log of deliveries tells what came of it, once it was tried; `null` where no webhook takes it.
     delivery_id: Option<DeliveryId>,
+}
+
+/// What follows from the claim of the request's idempotency key: a request that comes again sends the same event.
+#[derive(Debug, Clone, Copy)]
+struct Tried {
+    event: EventId,
+    /// The message that it is about, if it is about one.
+    message: MessageId,
+    /// To the millisecond.
+    at: DateTime<Utc>,
+}
+
+impl Tried {
+    fn under(claim: QuestionId) -> Self {
+        let (at, text) = (claim.created_at(), claim.to_string());
+        Self {
+            event: EventId::derived(at, &["tried", &text]),
+            message: MessageId::derived(at, &["tried", &text]),
+            at,
+        }
+    }
 }
 
 fn type_schema() -> Object {
@@ -72,7 +106,9 @@ pub fn endpoint<S: Side>(path: &'static str, id: &'static str) -> Endpoint<S> {
             "Without a `type` an event of the type `webhook.test` goes to the webhook the way of all others, whatever types the \
              webhook names; a webhook that is switched off is a 409. With a `type` an event of that type goes wherever such an event \
              would go: to the webhook if that is switched on and wants it, and to the realtime feed. Its data are made up. What came \
-             of a delivery is in the log of deliveries.",
+             of a delivery is in the log of deliveries. A 503 says that the event may be on one of its ways, on both or on none. A request that \
+             comes again sends an event of its own; under the same `Idempotency-Key`, which a program's request may have, it sends the \
+             same one.",
         )
         .status(StatusCode::ACCEPTED)
         .errors(&[Code::NotFound, Code::Conflict])
@@ -83,13 +119,26 @@ pub async fn handler<S: Side>(
     asker: Posted<WebhookWrite>,
     OptionalJsonBody(request): OptionalJsonBody<Request>,
 ) -> Result<Replayable<Again<Response>>, ApiError> {
-    let key = asker.key.as_deref();
-    let said = ("test", &request.kind);
-    let sending = send(&state, &asker, request.kind);
-    Box::pin(once(&state, &asker, key, said, Reply::accepted, |_| sending)).await
+    let (key, wanted) = (asker.key.as_deref(), request.wanted()?);
+    let sending = |claim| send(&state, &asker, wanted, claim);
+    Box::pin(once(
+        &state,
+        &asker,
+        key,
+        ("test", &wanted),
+        Reply::accepted,
+        sending,
+    ))
+    .await
 }
 
-async fn send<S: Side>(state: &S, asker: &Asker, wanted: Option<EventType>) -> Result<Response, ApiError> {
+/// Sends the event. `claim` is that of the request's idempotency key.
+async fn send<S: Side>(
+    state: &S,
+    asker: &Asker,
+    wanted: Option<EventType>,
+    claim: Option<QuestionId>,
+) -> Result<Response, ApiError> {
     let (base, instance) = (state.base(), asker.instance);
     let is_for_webhook = match wanted {
         None => require_enabled(state, asker).await.map(|_| true)?,
@@ -97,23 +146,22 @@ async fn send<S: Side>(state: &S, asker: &Asker, wanted: Option<EventType>) -> R
             .await?
             .is_some_and(|webhook| takes(&webhook, kind)),
     };
-    let now = base.clock.now();
-    let (id, message) = (EventId::new(now), MessageId::new(now));
-    let kind = wanted.unwrap_or(EventType::WebhookTest);
+    let tried = Tried::under(claim.unwrap_or_else(|| QuestionId::new(base.clock.now())));
     if is_for_webhook {
-        let data = Data::sample(kind, message, now);
-        Box::pin(enqueue(state, asker, id, &data, now)).await?;
+        let kind = wanted.unwrap_or(EventType::WebhookTest);
+        Box::pin(enqueue(state, asker, tried, kind)).await?;
     }
+    // What is queued already and is queued again is known by its id, in the feed as at the webhook.
     if let Some(kind) = wanted {
         let of = (instance.id, instance.subscription);
-        let tried = News::tried(id, of, kind, message, now);
-        news::tell(base, instance.network, instance.shard, tried).await;
+        let told = News::tried(tried.event, of, kind, tried.message, tried.at);
+        news::try_tell(base, instance.network, instance.shard, told, DEADLINE).await?;
     }
     let record = record(asker, Action::WebhookTested);
     asker.trail.record(base, record).await;
     Ok(Response {
-        event_id: id,
-        delivery_id: is_for_webhook.then(|| DeliveryId::of(id)),
+        event_id: tried.event,
+        delivery_id: is_for_webhook.then(|| DeliveryId::of(tried.event)),
     })
 }
 
@@ -125,27 +173,22 @@ fn takes(webhook: &Webhook, kind: EventType) -> bool {
     }
 }
 
-/// Puts an event into the queue of all events.
-async fn enqueue<S: Side>(
-    state: &S,
-    asker: &Asker,
-    id: EventId,
-    data: &Data,
-    now: DateTime<Utc>,
-) -> Result<(), ApiError> {
+/// Puts the event into the queue of all events.
+async fn enqueue<S: Side>(state: &S, asker: &Asker, tried: Tried, kind: EventType) -> Result<(), ApiError> {
     let (base, instance) = (state.base(), asker.instance);
+    let data = Data::sample(kind, tried.message, tried.at);
     let event = Event {
-        id,
+        id: tried.event,
         kind: data.kind(),
-        timestamp: now,
+        timestamp: tried.at,
         instance: instance.id,
         subscription: instance.subscription,
         needs: data.needs(),
-        data: sealed::seal(&state.hooks().sealer, instance.id, &id, data).await?,
+        data: sealed::seal(&state.hooks().sealer, instance.id, &tried.event, &data).await?,
     };
     let queue = base.queue_names(instance.network)?.events();
     let group = event::message_group_of_tests(instance.id);
-    let message = OutgoingMessage::fifo(payload::encode(&event), group, id.to_string());
+    let message = OutgoingMessage::fifo(payload::encode(&event), group, tried.event.to_string());
     let sent = tokio::time::timeout(DEADLINE, base.queue.send(&queue, message)).await;
     sent.unwrap_or(Err(QueueError::Timeout { operation: "send" }))?;
     Ok(())

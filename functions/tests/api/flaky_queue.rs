@@ -21,6 +21,7 @@ pub struct FlakyQueue {
     hangs: AtomicBool,
     sends: Mutex<VecDeque<Send>>,
     every_send: Mutex<Option<Send>>,
+    cut_off: Mutex<Option<QueueName>>,
     hold: Mutex<Option<oneshot::Sender<HeldSend>>>,
 }
 
@@ -55,6 +56,7 @@ impl FlakyQueue {
             hangs: AtomicBool::new(false),
             sends: Mutex::default(),
             every_send: Mutex::default(),
+            cut_off: Mutex::default(),
             hold: Mutex::default(),
         }
     }
@@ -76,6 +78,11 @@ impl FlakyQueue {
     /// What becomes of every send from here on.
     pub fn every_send(&self, send: Option<Send>) {
         *self.every_send.lock().expect("no holder panics") = send;
+    }
+
+    /// No send to this queue reaches it from here on, and nobody says so.
+    pub fn cut_off(&self, queue: Option<QueueName>) {
+        *self.cut_off.lock().expect("no holder panics") = queue;
     }
 
     /// Holds the next send, which comes with the answer.
@@ -114,6 +121,9 @@ impl Passing for FlakyQueue {
         }
         if next.is_none() {
             next = self.sends.lock().expect("no holder panics").pop_front();
+        }
+        if next.is_none() && self.cut_off.lock().expect("no holder panics").as_ref() == Some(queue) {
+            next = Some(Send::Away);
         }
         let fate = next.or(*self.every_send.lock().expect("no holder panics"));
         match fate {

@@ -47,7 +47,7 @@ async fn all_that_is_wrong_with_a_body_is_named_at_once() {
     assert_eq!(
         user.post(keys, body).await.faults(),
         [
-            "scopes[1] must be a string",
+            &*format!("scopes[1] must be one of {}", scopes()),
             &*format!("scopes[2] must be one of {}", scopes()),
             "allowedCidrs must be a list",
             "rateLimit must be a whole number from 1 to 1000000",

@@ -1,6 +1,7 @@
 //! What functions do that the realtime feed tells of. It goes to a daemon through a shard's second queue.
 //!
-//! It is ephemeral, as the feed is: what cannot be queued is not told, and nothing waits for it.
+//! It is ephemeral, as the feed is: what cannot be queued is not told, and nothing waits for it. Only who tries an event hears
+//! that it cannot be queued, since that is all that was asked for.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

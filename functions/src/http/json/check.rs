@@ -299,14 +299,9 @@ fn name(at: &Path<'_>) -> String {
 
 /// What is wrong with a text, as far as its schema tells it in words for people.
 fn refused(object: &Object, text: &str) -> Option<String> {
-    let wanted: Vec<_> = object
-        .enum_values
-        .iter()
-        .flatten()
-        .filter_map(Value::as_str)
-        .collect();
+    let wanted = known_texts(object);
     if !wanted.is_empty() && !wanted.contains(&text) {
-        return Some(format!("must be one of {}", wanted.join(", ")));
+        return Some(one_of(&wanted));
     }
     if let Some(fault) = object
         .format
@@ -322,6 +317,16 @@ fn refused(object: &Object, text: &str) -> Option<String> {
     let (least, most) = (object.min_length?, object.max_length?);
     let length = text.chars().count();
     (!(least..=most).contains(&length)).then(|| format!("must have {least} to {most} characters"))
+}
+
+/// The texts that there are, where a text is one of some.
+fn known_texts(object: &Object) -> Vec<&str> {
+    let texts = object.enum_values.iter().flatten();
+    texts.filter_map(Value::as_str).collect()
+}
+
+fn one_of(texts: &[&str]) -> String {
+    format!("must be one of {}", texts.join(", "))
 }
 
 fn format_name(format: &SchemaFormat) -> String {
@@ -362,6 +367,10 @@ fn is_within(object: &Object, number: &serde_json::Number) -> bool {
 
 /// What a value of this type must be.
 fn rule(kind: &Type, object: &Object) -> String {
+    let wanted = known_texts(object);
+    if *kind == Type::String && !wanted.is_empty() {
+        return one_of(&wanted);
+    }
     let mut rule = match kind {
         Type::String => "must be a string",
         Type::Integer => "must be a whole number",

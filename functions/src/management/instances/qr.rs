@@ -46,7 +46,7 @@ pub fn endpoint() -> Endpoint<ManagementState> {
         Tag::Instances,
         "Shows the QR code to scan, as JSON or as a picture",
     )
-    .details("`Accept` decides on the form. Where there is no code to scan, the 409 tells the status.")
+    .details("`Accept` decides on the form. Where there is no code to scan, the 409 tells the status, and what to do.")
     .errors(&[Code::Conflict])
     .answers::<Response>()
     .answers_plain("image/png")
@@ -82,10 +82,35 @@ async fn to_scan(state: &ManagementState, instance: &Instance) -> Result<QrCode,
     let status = owners.connection(instance).status;
     shown(instance, status, state.clock.now())
         .cloned()
-        .ok_or_else(|| {
-            let message = format!("There is no QR code to scan: the instance is {status}");
-            ApiError::new(Code::Conflict, message).with_details(json!({"status": status}))
-        })
+        .ok_or_else(|| none(status, instance.account.is_some()))
+}
+
+/// The refusal where there is no code to scan, with what to do, and when.
+fn none(status: Status, is_paired: bool) -> ApiError {
+    let message = format!(
+        "There is no QR code to scan: the instance is {status}. {}",
+        advice(status, is_paired)
+    );
+    ApiError::new(Code::Conflict, message).with_details(json!({"status": status}))
+}
+
+const fn advice(status: Status, is_paired: bool) -> &'static str {
+    match status {
+        Status::Banned | Status::Unknown => "`GET …/status` tells why",
+        Status::Connected => "It is paired, and needs none",
+        _ if is_paired => "It is paired, and needs none: `GET …/status` tells how its connection is",
+        Status::Disconnected | Status::LoggedOut | Status::ForceDisconnected => {
+            "`POST …/connect` makes one: ask for it two seconds later"
+        }
+        Status::Connecting | Status::AwaitingQr => "The next one comes in a moment: ask again in two seconds",
+        Status::Reconnecting => {
+            "Its daemon is away or changes: ask again in ten seconds, and where that goes on, `GET …/status` tells why"
+        }
+        Status::AwaitingPairingCode => {
+            "It waits for its pairing code to be typed on the phone; `POST …/connect` makes a QR code in its place"
+        }
+        Status::AwaitingPasskey => "It waits for a passkey of the phone's owner: `GET …/passkey` tells more",
+    }
 }
 
 /// The code that can be scanned now, of an instance whose connection has this status.

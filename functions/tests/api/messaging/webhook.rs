@@ -5,11 +5,14 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use shared::domain::audit::{Action, Actor};
 use shared::domain::delivery::Delivery;
-use shared::domain::event::EventType;
+use shared::domain::event::{Event, EventType};
+use shared::domain::payload;
 use shared::ids::{DeliveryId, EventId, InstanceId, MessageId};
 use testbed::kept::{failed, record};
 use testbed::relay::Fate;
 
+use crate::flaky_queue::Send;
+use crate::management::instances::webhook::test::tried;
 use crate::management::instances::webhook::{confidential, errands, hook, keeper};
 use crate::management::people;
 use crate::support::{Caller, World};
@@ -142,6 +145,40 @@ async fn a_webhook_that_was_made_in_doubt_shows_its_secret_to_the_request_that_c
     let other = key.with_header("idempotency-key", "two");
     let other = other.post("/api/webhook", hook()).await.data(200);
     assert_eq!(other["secret"], json!(null));
+}
+
+#[tokio::test]
+async fn a_test_event_that_comes_again_has_the_ids_of_the_first() {
+    let world = World::new().await;
+    let (_, key) = ready(&world).await;
+    key.put("/api/webhook", hook()).await.data(200);
+    let test = async |name: &str, kind: &str| {
+        let key = key.with_header("idempotency-key", name);
+        key.post("/api/webhook/test", json!({ "type": kind })).await
+    };
+    let news = async || -> Vec<_> { world.news().await.into_iter().filter_map(tried).collect() };
+    // The webhook's way is open, and the feed's is not.
+    world.queue.cut_off(Some(world.queue_names().queries(0)));
+    let first = test("one", "message.received").await;
+    assert_eq!(first.code(), "503 UNAVAILABLE");
+    world.queue.cut_off(None);
+    world.clock.advance(TimeDelta::minutes(1));
+    let again = test("one", "message.received").await.data(202);
+    let events = world.waiting(&world.queue_names().events()).await;
+    assert_eq!(events.len(), 1, "the queue knows the second one by its id");
+    let event: Event = payload::decode(&events[0].body).expect("an event");
+    assert_eq!(again["eventId"], json!(event.id));
+    let told = (again["eventId"].clone(), "message.received".to_owned());
+    assert_eq!(news().await, [told]);
+
+    // The feed was told, and nobody knows. What comes twice under one id is shown once.
+    world.queue.next_sends([Send::Lost]);
+    let first = test("two", "message.edited").await;
+    assert_eq!(first.code(), "503 UNAVAILABLE");
+    world.clock.advance(TimeDelta::seconds(1));
+    let again = test("two", "message.edited").await.data(202);
+    let told = (again["eventId"].clone(), "message.edited".to_owned());
+    assert_eq!(news().await, [told.clone(), told]);
 }
 
 /// An event about a message that was sent to the webhook a minute later.

@@ -10,12 +10,18 @@ pub enum InvalidWebhookUrl {
     /// It is no URL.
     #[error("must be a whole URL, such as https://example.com/waxwing")]
     Malformed,
+    /// The place of its host is empty.
+    #[error("must name a host, as https://example.com/waxwing does")]
+    NoHost,
     /// It is too long.
     #[error("must have at most {MAX_URL} bytes")]
     TooLong,
     /// Its scheme is another.
     #[error("must begin with https://")]
     Scheme,
+    /// The same where `http` is fine as well.
+    #[error("must begin with https:// or http://")]
+    EitherScheme,
     /// It has a name or a password in it.
     #[error("must have no user name and no password: send those in `headers`")]
     UserInfo,
@@ -26,17 +32,26 @@ pub enum InvalidWebhookUrl {
     #[error("must have the port 80, 443, or one above 1023")]
     Port,
     /// Its host is an address of a private network, or one for special use.
-    #[error("must lead to an address of the internet")]
+    #[error("must lead to an address of the internet: `localhost` and private networks are out of reach")]
     Address,
+    /// The same where this machine is in reach.
+    #[error(
+        "must lead to an address of the internet or to this machine (`localhost`): private networks are out of reach"
+    )]
+    LocalAddress,
 }
 
-impl From<RefusedUrl> for InvalidWebhookUrl {
-    fn from(refused: RefusedUrl) -> Self {
+impl InvalidWebhookUrl {
+    /// Why a URL that is refused so may be none of a webhook, where this is in reach.
+    const fn of(refused: RefusedUrl, reach: Reach) -> Self {
         match refused {
             RefusedUrl::Malformed => Self::Malformed,
+            RefusedUrl::NoHost => Self::NoHost,
             RefusedUrl::TooLong => Self::TooLong,
+            RefusedUrl::Scheme if reach.is_local() => Self::EitherScheme,
             RefusedUrl::Scheme => Self::Scheme,
             RefusedUrl::Port => Self::Port,
+            RefusedUrl::Address if reach.is_local() => Self::LocalAddress,
             RefusedUrl::Address => Self::Address,
         }
     }
@@ -51,7 +66,8 @@ impl WebhookUrl {
     /// shows when it is connected to. Where this machine's own addresses are in reach, `http` is fine as well: then the
     /// deployment is one for tests.
     pub fn parse(text: &str, reach: Reach) -> Result<Self, InvalidWebhookUrl> {
-        let url = crate::reach::parse(text)?;
+        let refused = |refused| InvalidWebhookUrl::of(refused, reach);
+        let url = crate::reach::parse(text).map_err(refused)?;
         if url.scheme() != "https" && !reach.is_local() {
             return Err(InvalidWebhookUrl::Scheme);
         }
@@ -61,7 +77,7 @@ impl WebhookUrl {
         if url.fragment().is_some() {
             return Err(InvalidWebhookUrl::Fragment);
         }
-        reach.check(&url)?;
+        reach.check(&url).map_err(refused)?;
         if url.as_str().len() > MAX_URL {
             return Err(InvalidWebhookUrl::TooLong);
         }
@@ -106,6 +122,8 @@ mod tests {
             ("", InvalidWebhookUrl::Malformed),
             ("example.com/hook", InvalidWebhookUrl::Malformed),
             ("//example.com/hook", InvalidWebhookUrl::Malformed),
+            ("https://", InvalidWebhookUrl::NoHost),
+            ("https:///hook", InvalidWebhookUrl::NoHost),
             ("ftp://example.com/hook", InvalidWebhookUrl::Scheme),
             ("http://example.com/hook", InvalidWebhookUrl::Scheme),
             ("https://ada@example.com/", InvalidWebhookUrl::UserInfo),
@@ -127,6 +145,18 @@ mod tests {
             WebhookUrl::parse(&longer, INTERNET),
             Err(InvalidWebhookUrl::TooLong)
         );
+    }
+
+    #[test]
+    fn what_is_refused_where_this_machine_is_in_reach_says_so() {
+        for (text, refused) in [
+            ("ftp://example.com/hook", InvalidWebhookUrl::EitherScheme),
+            ("http://10.0.0.1:4000/hook", InvalidWebhookUrl::LocalAddress),
+            ("http://0.0.0.0:4000/hook", InvalidWebhookUrl::LocalAddress),
+        ] {
+            let parsed = WebhookUrl::parse(text, Reach::LOOPBACK);
+            assert_eq!(parsed, Err(refused), "{text}");
+        }
     }
 
     #[test]

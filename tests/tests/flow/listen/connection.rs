@@ -10,7 +10,7 @@ use tests::listening::Listening;
 use tests::process::Process;
 use tests::wire::Wire;
 
-use super::{Ground, INSTANCE};
+use super::{Ground, INSTANCE, try_event};
 use crate::STACK;
 
 /// The ids that came, in their order.
@@ -84,8 +84,7 @@ async fn whoever_comes_back_to_another_process_is_told_that_something_is_missing
     let to = hook.url();
     let arguments = ["--key", key.token(), "--url", &address, "--forward-to", &to];
     let listening = Listening::start(&arguments).await;
-    let typed = json!({"type": "message.status"});
-    key.post("/api/webhook/test", typed.clone()).await.data(202);
+    try_event(&key, "message.status").await;
     hook.until(1, |_| true).await;
     wire.cut();
     stack.kill().await;
@@ -93,7 +92,7 @@ async fn whoever_comes_back_to_another_process_is_told_that_something_is_missing
     wire.mend(&stack.api);
     listening.until_note("Events are missing").await;
     let key = key.at(&testbed::caller::Bases::one(&stack.api));
-    key.post("/api/webhook/test", typed).await.data(202);
+    try_event(&key, "message.status").await;
     hook.until(2, |_| true).await;
     listening.interrupt().await.expect("it ends in order");
     stack.stop().await;

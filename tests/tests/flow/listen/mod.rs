@@ -9,6 +9,7 @@ use serde_json::json;
 use shared::auth::api_key::Scope;
 use tempfile::TempDir;
 use testbed::caller::{Bases, Caller};
+use testbed::wait::until;
 use tests::flow::unique;
 use tests::process::Process;
 
@@ -42,14 +43,25 @@ impl Ground {
 
     /// Has the deployment send a test event of this type: its id.
     pub async fn trigger(&self, kind: &str) -> String {
-        let sent = self.key.post("/api/webhook/test", json!({ "type": kind })).await;
-        sent.data(202)["eventId"].as_str().expect("an id").to_owned()
+        try_event(&self.key, kind).await
     }
 
     /// What to type to listen with the key.
     pub fn arguments(&self) -> [&str; 4] {
         ["--key", self.key.token(), "--url", &self.stack.api]
     }
+}
+
+/// Has the deployment of this key send a test event of this type: its id. A queue that is too busy is asked again, for the same
+/// event.
+pub async fn try_event(key: &Caller, kind: &str) -> String {
+    let key = key.with_header("idempotency-key", &unique());
+    let sent = until("an event on its way", async || {
+        let sent = key.post("/api/webhook/test", json!({ "type": kind })).await;
+        (sent.status != 503).then_some(sent)
+    })
+    .await;
+    sent.data(202)["eventId"].as_str().expect("an id").to_owned()
 }
 
 pub fn all_scopes() -> serde_json::Value {

@@ -83,7 +83,8 @@ async fn the_code_that_the_daemon_gets_is_the_answer() {
     let qr = user.get("/api/instances/sales/qr").await;
     assert_eq!(
         qr.error(),
-        "409 CONFLICT: There is no QR code to scan: the instance is AWAITING_PAIRING_CODE"
+        "409 CONFLICT: There is no QR code to scan: the instance is AWAITING_PAIRING_CODE. It waits for its pairing code to be \
+         typed on the phone; `POST …/connect` makes a QR code in its place"
     );
     assert_eq!(
         qr.json()["error"]["details"],

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::TimeDelta;
 use serde_json::json;
+use shared::domain::instance::Status;
 
 use crate::support::World;
 
@@ -39,29 +40,55 @@ async fn the_code_comes_as_json_and_as_a_picture() {
 }
 
 #[tokio::test]
-async fn without_a_code_to_scan_the_state_is_told() {
+async fn without_a_code_to_scan_the_state_is_told_and_what_to_do() {
     let world = World::new().await;
     let user = world.register("ada@example.com").await;
     let instance = world.instance(&user, "sales").await;
     let told = async || {
         let answer = user.get("/api/instances/sales/qr").await;
         let status = answer.json()["error"]["details"]["status"].clone();
-        assert!(
-            answer
-                .error()
-                .starts_with("409 CONFLICT: There is no QR code to scan")
-        );
-        status
+        let status = status.as_str().expect("a status");
+        let said = format!("409 CONFLICT: There is no QR code to scan: the instance is {status}. ");
+        let error = answer.error();
+        let advice = error.strip_prefix(&*said).unwrap_or_else(|| panic!("{error}"));
+        format!("{status}: {advice}")
     };
-    assert_eq!(told().await, json!("DISCONNECTED"));
+    let away = "RECONNECTING: Its daemon is away or changes: ask again in ten seconds, and where that goes on, `GET …/status` \
+                tells why";
+    assert_eq!(
+        told().await,
+        "DISCONNECTED: `POST …/connect` makes one: ask for it two seconds later"
+    );
     // Nobody would see the scan of a code whose daemon is gone.
     world.daemon.show_qr(instance, CODE, 1).await;
-    assert_eq!(told().await, json!("RECONNECTING"));
+    assert_eq!(told().await, away);
     world.clock.advance(TimeDelta::seconds(20));
     world.daemon.lives().await;
-    assert_eq!(told().await, json!("AWAITING_QR"));
+    assert_eq!(
+        told().await,
+        "AWAITING_QR: The next one comes in a moment: ask again in two seconds"
+    );
     // Nor that of one whose daemon has lost the shard, though its next owner lives.
     world.daemon.show_qr(instance, CODE, 1).await;
     world.daemon.takes_over().await;
-    assert_eq!(told().await, json!("RECONNECTING"));
+    assert_eq!(told().await, away);
+}
+
+#[tokio::test]
+async fn an_instance_that_is_paired_needs_no_code() {
+    let world = World::new().await;
+    let (user, instance, _) = world.ready().await;
+    let none = "409 CONFLICT: There is no QR code to scan: the instance is ";
+    let path = "/api/instances/sales/qr";
+    assert_eq!(
+        user.get(path).await.error(),
+        format!("{none}CONNECTED. It is paired, and needs none")
+    );
+    world.daemon.observe(instance, Status::Disconnected).await;
+    assert_eq!(
+        user.get(path).await.error(),
+        format!(
+            "{none}DISCONNECTED. It is paired, and needs none: `GET …/status` tells how its connection is"
+        )
+    );
 }

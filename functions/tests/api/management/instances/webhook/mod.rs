@@ -4,7 +4,7 @@ mod deliveries;
 mod replay;
 mod secret;
 mod settings;
-mod test;
+pub mod test;
 
 use serde_json::{Value, json};
 use shared::domain::delivery::Errand;

@@ -130,11 +130,17 @@ async fn a_webhook_leads_nowhere_but_to_the_internet() {
         "localhost",
     ] {
         let answer = put(&format!("https://{host}/hook")).await;
-        let error = "400 VALIDATION_ERROR: `url` must lead to an address of the internet";
+        let error = "400 VALIDATION_ERROR: `url` must lead to an address of the internet: \
+                     `localhost` and private networks are out of reach";
         assert_eq!(answer.error(), error, "{host}");
     }
     for (url, rule) in [
         ("http://example.com/", "must begin with https://"),
+        ("ftp://example.com/", "must begin with https://"),
+        (
+            "https:///waxwing",
+            "must name a host, as https://example.com/waxwing does",
+        ),
         (
             "example.com",
             "must be a whole URL, such as https://example.com/waxwing",
@@ -171,9 +177,19 @@ async fn a_deployment_for_tests_has_this_machine_in_reach() {
     })
     .await;
     let (user, _, _) = world.ready().await;
-    let body = json!({"url": "http://localhost:4000/hook", "events": ["*"]});
-    let data = user.put(WEBHOOK, body).await.data(200);
+    let put = async |url: &str| user.put(WEBHOOK, json!({"url": url, "events": ["*"]})).await;
+    let data = put("http://localhost:4000/hook").await.data(200);
     assert_eq!(data["url"], json!("http://localhost:4000/hook"));
+    assert_eq!(
+        put("ftp://localhost/hook").await.faults(),
+        ["url must begin with https:// or http://"]
+    );
+    assert_eq!(
+        put("http://10.0.0.1/hook").await.faults(),
+        [
+            "url must lead to an address of the internet or to this machine (`localhost`): private networks are out of reach"
+        ]
+    );
 }
 
 #[tokio::test]

@@ -90,11 +90,30 @@ async fn an_event_of_any_type_goes_to_the_webhook_that_wants_it_and_to_the_feed(
     );
 }
 
-fn tried(news: News) -> Option<(serde_json::Value, String)> {
+/// The news of an event that was tried: its id and type.
+pub fn tried(news: News) -> Option<(serde_json::Value, String)> {
     match news.done {
         Done::Tried { event, .. } => Some((json!(news.id), event)),
         Done::InstanceCreated { .. } | Done::SubscriptionChanged { .. } => None,
     }
+}
+
+/// Whoever hears 202 may wait for the event.
+#[tokio::test]
+async fn a_feed_that_cannot_be_told_is_an_error() {
+    let world = World::new().await;
+    let (user, _, _) = world.ready().await;
+    user.put(WEBHOOK, hook()).await.data(200);
+    world.queue.cut_off(Some(world.queue_names().queries(0)));
+    for kind in ["message.received", "message.edited"] {
+        let refused = user.post(TEST, json!({ "type": kind })).await;
+        assert_eq!(refused.code(), "503 UNAVAILABLE", "{kind}");
+        assert_eq!(refused.header("retry-after"), "2", "{kind}");
+    }
+    // It is not for the feed.
+    user.post(TEST, ()).await.data(202);
+    world.queue.cut_off(None);
+    user.post(TEST, json!({"type": "message.edited"})).await.data(202);
 }
 
 #[tokio::test]
@@ -114,10 +133,18 @@ async fn with_a_type_no_webhook_is_needed() {
 async fn what_is_no_type_is_refused() {
     let world = World::new().await;
     let (user, _, _) = world.ready().await;
-    for kind in [json!("message.levitated"), json!("*"), json!(null), json!(7)] {
+    let all: Vec<_> = EventType::ALL.iter().map(|kind| kind.as_str()).collect();
+    let rule = format!("type must be one of {}", all.join(", "));
+    for kind in [
+        json!("message.levitated"),
+        json!("message-received"),
+        json!("*"),
+        json!(7),
+    ] {
         let refused = user.post(TEST, json!({ "type": kind })).await;
         assert_eq!(refused.code(), "400 VALIDATION_ERROR");
-        let fields = &refused.json()["error"]["details"]["fields"];
-        assert_eq!(fields[0]["field"], json!("type"));
+        assert_eq!(refused.faults(), [&*rule], "{kind}");
     }
+    let none = user.post(TEST, json!({"type": null})).await;
+    assert_eq!(none.faults(), ["type must not be null"]);
 }
