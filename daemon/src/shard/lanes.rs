@@ -27,6 +27,7 @@ use tracing::{debug, error, info};
 use super::agenda::Agenda;
 use super::journey::Journey;
 use super::pace;
+use super::records::{Awaited, Together};
 use super::send::Sender;
 use super::wire::Wires;
 use crate::deps::Deps;
@@ -44,6 +45,8 @@ pub struct Job {
     pub received: Received,
     /// What it asks for.
     pub decoded: Result<SendJob, PayloadError>,
+    /// Its message's record, where that is read with others.
+    pub look: Awaited,
     /// Jobs of the same chat are done in order.
     chat: String,
     _counted: Counted,
@@ -102,8 +105,11 @@ impl Lanes {
         })
     }
 
-    /// Takes jobs that were received, in their order.
+    /// Takes jobs that were received together, in their order. Records of those that begin at once are read together.
     pub fn take(self: &Arc<Self>, jobs: Vec<Received>) {
+        let mut together = Together::default();
+        // The lanes of which nothing was in hand, and the chats of which a job has come.
+        let (mut idle, mut chats) = (HashSet::new(), HashSet::new());
         for received in jobs {
             let group = received.group.clone().unwrap_or_default();
             let mut open = self.open.lock().expect("no holder panics");
@@ -119,14 +125,25 @@ impl Lanes {
                 self.tasks.spawn(self.clone().work_off(lane.clone()));
                 lane
             });
+            if lane.held.is_empty() {
+                idle.insert(lane.group.clone());
+            }
             if !lane.held.take(&received) {
                 debug!(job.id = received.message_id, "a job in hand came again");
                 continue;
             }
             let job = Job::new(received, self.deps.meter.jobs.count(1));
+            let is_first = chats.insert((lane.group.clone(), job.chat.clone()));
+            if is_first
+                && idle.contains(&lane.group)
+                && let Ok(send) = &job.decoded
+            {
+                together.ask(send, &job.look);
+            }
             lane.arrivals.lock().expect("no holder panics").push(job);
             lane.arrived.notify_one();
         }
+        together.read(&self.deps.messages, &self.tasks);
     }
 
     /// Works off a lane until none of its jobs is in hand.
@@ -304,6 +321,7 @@ impl Job {
         Self {
             received,
             decoded,
+            look: Awaited::default(),
             chat,
             _counted: counted,
         }

@@ -40,6 +40,7 @@ mod reachout;
 mod reading;
 mod recalls;
 mod receipts;
+mod records;
 mod scheduled;
 mod sends;
 mod standstills;
