@@ -27,7 +27,7 @@ use tracing::{debug, error, info};
 use super::agenda::Agenda;
 use super::journey::Journey;
 use super::pace;
-use super::records::{Awaited, Together};
+use super::records::{self, Awaited, Together};
 use super::send::Sender;
 use super::wire::Wires;
 use crate::deps::Deps;
@@ -50,6 +50,15 @@ pub struct Job {
     /// Jobs of the same chat are done in order.
     chat: String,
     _counted: Counted,
+}
+
+/// A job that is not in hand any more.
+struct Ended {
+    chat: String,
+    /// How long it is left in the queue, if it is.
+    left: Option<Duration>,
+    /// How long it took.
+    took: Duration,
 }
 
 /// A lane with jobs in hand.
@@ -178,9 +187,12 @@ impl Lanes {
                 return;
             }
             tokio::select! {
-                Some((chat, left)) = running.next() => {
+                Some(Ended { chat, left, took }) = running.next() => {
                     busy.remove(&chat);
-                    let Some(pause) = left else { continue };
+                    let Some(pause) = left else {
+                        self.read_ahead(waiting.iter().filter(|job| job.chat == chat), took);
+                        continue;
+                    };
                     // Later jobs of its chat go back with it, in order.
                     let (behind, others) = waiting.into_iter().partition(|job| job.chat == chat);
                     waiting = others;
@@ -194,8 +206,25 @@ impl Lanes {
         }
     }
 
-    /// Does one job. Answers its chat, and how long the job is left in the queue, if it is.
-    async fn run(&self, lane: &Lane, job: Job) -> (String, Option<Duration>) {
+    /// Has records of a chat's next jobs read together, as many as are expected to begin soon. The last one took so long.
+    fn read_ahead<'a>(&self, next: impl Iterator<Item = &'a Job>, took: Duration) {
+        let mut together = Together::default();
+        for job in next.take(records::expected(took)) {
+            let Ok(send) = &job.decoded else { break };
+            if job.look.is_asked() {
+                break;
+            }
+            together.ask(send, &job.look);
+            if !records::is_quick(send) {
+                break;
+            }
+        }
+        together.read(&self.deps.messages, &self.tasks);
+    }
+
+    /// Does one job.
+    async fn run(&self, lane: &Lane, job: Job) -> Ended {
+        let began = Instant::now();
         let wire = match &job.decoded {
             Ok(send) => self.wires.of(send.instance),
             Err(_) => Arc::default(),
@@ -232,7 +261,11 @@ impl Lanes {
                 Some(pause)
             }
         };
-        (job.chat, left)
+        Ended {
+            chat: job.chat,
+            left,
+            took: began.elapsed(),
+        }
     }
 
     async fn leave(&self, lane: &Lane, job: &Job, past: Journey, pause: Duration) {

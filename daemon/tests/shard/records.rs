@@ -211,3 +211,33 @@ async fn a_message_whose_jobs_come_together_is_sent_once() {
     assert_eq!(scene.sent(2).await, sorted([twice.message, other]));
     scene.until_done().await;
 }
+
+/// How long a job takes decides how many are read ahead, so a machine that stands still takes another round.
+#[tokio::test]
+async fn jobs_of_a_chat_have_their_records_read_ahead_and_none_twice() {
+    let world = World::new().await;
+    let table = Relay::before(&world.database.endpoint).await;
+    let (mut scene, _daemon) = Scene::on(&table, world).await;
+    let batches = table.watch(together());
+    let to = scene.others[0].clone();
+    until("a round with one request for records of a chat", async || {
+        let held = scene.hold().await;
+        let before = batches.hits();
+        let first = scene.world.accept(&scene.instance, &to, "one").await;
+        let twice = scene.world.job(&scene.instance, &to, "two").await;
+        scene.world.record(&twice).await;
+        scene.world.enqueue(&scene.instance, &twice).await;
+        let body = payload::encode(&Job::Send(twice.clone()));
+        let (world, again) = (&scene.world, format!("again-{}", twice.message));
+        world.enqueue_raw(&scene.instance, &twice.to, body, &again).await;
+        let last = scene.world.accept(&scene.instance, &to, "three").await;
+        scene.session.acknowledge(held, None).await;
+        for message in [first, twice.message, last] {
+            assert_eq!(scene.session.sent().await.message, message, "in order, and once");
+            scene.session.acknowledge(message, None).await;
+        }
+        scene.until_done().await;
+        (batches.hits() == before + 1).then_some(())
+    })
+    .await;
+}
