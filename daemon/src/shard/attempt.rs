@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use shared::domain::content::Said;
 use shared::domain::job::SendJob;
-use shared::domain::message::State;
+use shared::domain::message::{MessageRecord, State};
 use shared::fault;
 use shared::storage::StorageError;
 use shared::telemetry::chain;
@@ -216,7 +216,7 @@ impl Sender<'_> {
         }
     }
 
-    /// What the record has against sending the message; `None` for nothing.
+    /// Reads the record, and answers what it has against sending the message; `None` for nothing.
     pub async fn is_to_be_sent(
         &self,
         send: &SendJob,
@@ -225,7 +225,13 @@ impl Sender<'_> {
         let began = Instant::now();
         let record = self.deps.messages.get(send.instance, send.message).await?;
         journey.read_at = Some(began);
-        Ok(match record {
+        Ok(self.against(send, record))
+    }
+
+    /// What a record that was read just now has against sending the message; `None` for nothing. A message without one is sent:
+    /// its job is the promise.
+    pub fn against(&self, send: &SendJob, record: Option<MessageRecord>) -> Option<End> {
+        match record {
             Some(record) if record.state == State::Unknown => {
                 let is_left = self.left(send).is_some();
                 if is_left {
@@ -235,7 +241,7 @@ impl Sender<'_> {
             }
             Some(record) if record.state.is_past_sending() => Some(End::Past(Box::new(record))),
             _ => None,
-        })
+        }
     }
 
     /// Sends over one connection and waits for the server's answer.

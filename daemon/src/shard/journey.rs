@@ -13,6 +13,11 @@ use super::put_off::Later;
 /// How long a record that was read is believed: a message that waits may be taken back.
 const FRESH: Duration = Duration::from_secs(2);
 
+/// Whether a record that was asked for then is still believed.
+pub fn is_fresh(asked: Instant) -> bool {
+    asked.elapsed() <= FRESH
+}
+
 /// What this process knows of a message's way so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Journey {
@@ -86,7 +91,7 @@ impl Journey {
 
     /// Whether its record was read so lately that it is believed.
     pub fn was_just_read(&self) -> bool {
-        self.read_at.is_some_and(|at| at.elapsed() <= FRESH)
+        self.read_at.is_some_and(is_fresh)
     }
 
     /// The connection stood, whatever came of the message.

@@ -27,6 +27,7 @@ use tracing::{debug, error, info};
 use super::agenda::Agenda;
 use super::journey::Journey;
 use super::pace;
+use super::records::{self, Awaited, Together};
 use super::send::Sender;
 use super::wire::Wires;
 use crate::deps::Deps;
@@ -44,9 +45,20 @@ pub struct Job {
     pub received: Received,
     /// What it asks for.
     pub decoded: Result<SendJob, PayloadError>,
+    /// Its message's record, where that is read with others.
+    pub look: Awaited,
     /// Jobs of the same chat are done in order.
     chat: String,
     _counted: Counted,
+}
+
+/// A job that is not in hand any more.
+struct Ended {
+    chat: String,
+    /// How long it is left in the queue, if it is.
+    left: Option<Duration>,
+    /// How long it took.
+    took: Duration,
 }
 
 /// A lane with jobs in hand.
@@ -102,8 +114,11 @@ impl Lanes {
         })
     }
 
-    /// Takes jobs that were received, in their order.
+    /// Takes jobs that were received together, in their order. Records of those that begin at once are read together.
     pub fn take(self: &Arc<Self>, jobs: Vec<Received>) {
+        let mut together = Together::default();
+        // The lanes of which nothing was in hand, and the chats of which a job has come.
+        let (mut idle, mut chats) = (HashSet::new(), HashSet::new());
         for received in jobs {
             let group = received.group.clone().unwrap_or_default();
             let mut open = self.open.lock().expect("no holder panics");
@@ -119,14 +134,25 @@ impl Lanes {
                 self.tasks.spawn(self.clone().work_off(lane.clone()));
                 lane
             });
+            if lane.held.is_empty() {
+                idle.insert(lane.group.clone());
+            }
             if !lane.held.take(&received) {
                 debug!(job.id = received.message_id, "a job in hand came again");
                 continue;
             }
             let job = Job::new(received, self.deps.meter.jobs.count(1));
+            let is_first = chats.insert((lane.group.clone(), job.chat.clone()));
+            if is_first
+                && idle.contains(&lane.group)
+                && let Ok(send) = &job.decoded
+            {
+                together.ask(send, &job.look);
+            }
             lane.arrivals.lock().expect("no holder panics").push(job);
             lane.arrived.notify_one();
         }
+        together.read(&self.deps.messages, &self.tasks);
     }
 
     /// Works off a lane until none of its jobs is in hand.
@@ -161,9 +187,12 @@ impl Lanes {
                 return;
             }
             tokio::select! {
-                Some((chat, left)) = running.next() => {
+                Some(Ended { chat, left, took }) = running.next() => {
                     busy.remove(&chat);
-                    let Some(pause) = left else { continue };
+                    let Some(pause) = left else {
+                        self.read_ahead(waiting.iter().filter(|job| job.chat == chat), took);
+                        continue;
+                    };
                     // Later jobs of its chat go back with it, in order.
                     let (behind, others) = waiting.into_iter().partition(|job| job.chat == chat);
                     waiting = others;
@@ -177,8 +206,25 @@ impl Lanes {
         }
     }
 
-    /// Does one job. Answers its chat, and how long the job is left in the queue, if it is.
-    async fn run(&self, lane: &Lane, job: Job) -> (String, Option<Duration>) {
+    /// Has records of a chat's next jobs read together, as many as are expected to begin soon. The last one took so long.
+    fn read_ahead<'a>(&self, next: impl Iterator<Item = &'a Job>, took: Duration) {
+        let mut together = Together::default();
+        for job in next.take(records::expected(took)) {
+            let Ok(send) = &job.decoded else { break };
+            if job.look.is_asked() {
+                break;
+            }
+            together.ask(send, &job.look);
+            if !records::is_quick(send) {
+                break;
+            }
+        }
+        together.read(&self.deps.messages, &self.tasks);
+    }
+
+    /// Does one job.
+    async fn run(&self, lane: &Lane, job: Job) -> Ended {
+        let began = Instant::now();
         let wire = match &job.decoded {
             Ok(send) => self.wires.of(send.instance),
             Err(_) => Arc::default(),
@@ -215,7 +261,11 @@ impl Lanes {
                 Some(pause)
             }
         };
-        (job.chat, left)
+        Ended {
+            chat: job.chat,
+            left,
+            took: began.elapsed(),
+        }
     }
 
     async fn leave(&self, lane: &Lane, job: &Job, past: Journey, pause: Duration) {
@@ -304,6 +354,7 @@ impl Job {
         Self {
             received,
             decoded,
+            look: Awaited::default(),
             chat,
             _counted: counted,
         }

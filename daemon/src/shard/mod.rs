@@ -10,6 +10,7 @@
 //! | --- | --- |
 //! | `jobs` | takes jobs and hands them to their lanes |
 //! | `lanes` | which job is where, and in what order they are done |
+//! | `records` | records of messages whose jobs came together |
 //! | `send` | one message, from its job to its stored state |
 //! | `journey` | what is known of its way, and how that ends |
 //! | `park` | a job that cannot be done goes to the dead letters |
@@ -70,6 +71,7 @@ mod reachout;
 mod reading;
 mod recall;
 mod reconcile;
+mod records;
 mod room;
 mod send;
 mod typing;

@@ -100,7 +100,7 @@ impl Sender<'_> {
             past.goes_on(put_off);
         }
         let mut said = None;
-        let mut against = self.is_to_be_sent(send, past).await?;
+        let mut against = self.first_look(job, send, past).await?;
         let end = loop {
             let end = match against.take() {
                 Some(end) => end,

@@ -43,6 +43,7 @@ mod reachout;
 mod reading;
 mod recalls;
 mod receipts;
+mod records;
 mod scheduled;
 mod sends;
 mod standstills;

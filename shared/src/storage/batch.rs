@@ -20,6 +20,20 @@ pub(super) struct Batch {
     pub left: Vec<Item>,
 }
 
+/// A key of a [`Batch`] was left unread: nobody knows whether it has an item.
+#[derive(Debug)]
+pub(super) struct Unread;
+
+impl Batch {
+    /// What it tells of a key that it was asked for: its item, which is taken out, or that there is none.
+    pub(super) fn take(&mut self, key: &Key) -> Result<Option<Item>, Unread> {
+        if !self.left.is_empty() && self.left.contains(&key.attributes()) {
+            return Err(Unread);
+        }
+        Ok(take(&mut self.found, key))
+    }
+}
+
 impl Table {
     /// The items with these keys that exist, as they were a moment ago, in no order. Half a read unit for each 4 KiB
     /// of an item, and for each key without one. No key may come twice.
@@ -114,5 +128,17 @@ mod tests {
         assert_eq!(take(&mut found, &places), None);
         assert_eq!(take(&mut found, &Key::new("hook#1", "meta")), None);
         assert_eq!(found.len(), 2);
+    }
+
+    #[test]
+    fn a_key_that_was_left_is_not_taken_for_one_without_an_item() {
+        let [found, missing, left] = ["1", "2", "3"].map(|name| Key::new("msgs#1", name));
+        let mut batch = Batch {
+            found: vec![found.attributes()],
+            left: vec![left.attributes()],
+        };
+        assert!(matches!(batch.take(&left), Err(Unread)));
+        assert!(matches!(batch.take(&missing), Ok(None)));
+        assert!(matches!(batch.take(&found), Ok(Some(item)) if item == found.attributes()));
     }
 }

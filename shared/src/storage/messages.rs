@@ -5,6 +5,7 @@ mod counted;
 mod log;
 mod pointers;
 mod revoked;
+mod together;
 pub mod unread;
 mod waiting;
 mod withdraw;
@@ -65,6 +66,7 @@ pub use counted::Counted;
 pub use log::Looked;
 pub use pointers::Pointed;
 pub use revoked::Marked;
+pub use together::{ReadTogether, Which};
 pub use withdraw::Withdrawn;
 
 /// What came of one write.

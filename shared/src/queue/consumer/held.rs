@@ -122,6 +122,11 @@ impl Held {
         is_new
     }
 
+    /// Whether nothing is held.
+    pub fn is_empty(&self) -> bool {
+        self.messages.lock().expect("no holder panics").is_empty()
+    }
+
     /// Stops holding a message that is done or given back. Answers the receipt to do that with.
     pub fn let_go(&self, id: &str) -> Option<Receipt> {
         let mut messages = self.messages.lock().expect("no holder panics");

@@ -7,7 +7,7 @@ use crate::domain::instance::{Instance, Wanted};
 use crate::domain::network::Network;
 use crate::domain::shard::Shard;
 use crate::ids::InstanceId;
-use crate::storage::batch::{BATCH, Batch, take};
+use crate::storage::batch::BATCH;
 use crate::storage::error::{StorageError, classify};
 use crate::storage::item::{Reader, s};
 use crate::storage::keys;
@@ -30,18 +30,18 @@ impl Instances {
     /// twice. One read unit for each 4 KiB of an item, and for each that is gone.
     pub async fn get_together_with_deleted(&self, ids: &[InstanceId]) -> Result<ReadTogether, StorageError> {
         let keys: Vec<_> = ids.iter().copied().map(keys::instance).collect();
-        let Batch { mut found, left } = self.table.get_together(&keys).await?;
+        let mut batch = self.table.get_together(&keys).await?;
         let mut together = ReadTogether {
             read: Vec::with_capacity(ids.len()),
             left: Vec::new(),
         };
         for (id, key) in ids.iter().zip(&keys) {
-            if !left.is_empty() && left.contains(&key.attributes()) {
+            let Ok(item) = batch.take(key) else {
                 together.left.push(*id);
                 continue;
-            }
+            };
             // A tombstone has no id.
-            let item = take(&mut found, key).filter(|item| item.contains_key("id"));
+            let item = item.filter(|item| item.contains_key("id"));
             together
                 .read
                 .push((*id, item.as_ref().map(from_item).transpose()));
