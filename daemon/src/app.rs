@@ -25,11 +25,10 @@ use tracing::info;
 use ulid::Ulid;
 
 use crate::announce::Announcer;
-use crate::deps::{Deps, RoundTrips};
+use crate::deps::Deps;
 use crate::files::{self, Files};
 use crate::instance::starts::Starts;
 use crate::lease::{HeldShards, Keeper, LeaseThread};
-use crate::meter::Meter;
 use crate::people::Directory;
 use crate::preview::Previews;
 use crate::realtime::{self, Realtime};
@@ -150,8 +149,8 @@ impl App {
             clock: parts.clock.clone(),
             network: NETWORK,
             connector: Arc::new(connector),
-            round_trips: RoundTrips::default(),
-            meter: Meter::default(),
+            round_trips: Arc::default(),
+            meter: Arc::default(),
             files,
             previews,
             audience_deadline: AUDIENCE_DEADLINE,

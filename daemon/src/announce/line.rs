@@ -20,6 +20,8 @@ use shared::queue::{MAX_BATCH, MAX_BODY_BYTES, OutgoingMessage, Queue, QueueErro
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::meter::{Counted, Events};
+
 /// How many events wait in the line, and as many on their way to it.
 const WAITING: usize = 1_024;
 
@@ -56,7 +58,10 @@ impl Queued {
 
 /// The line before a queue.
 #[derive(Debug, Clone)]
-pub struct Line(mpsc::Sender<Entry>);
+pub struct Line {
+    entries: mpsc::Sender<Entry>,
+    events: Events,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -76,6 +81,7 @@ impl Entry {
 struct Asker {
     group: String,
     reply: oneshot::Sender<Result<(), LineError>>,
+    _waits: Counted,
 }
 
 impl Asker {
@@ -92,7 +98,8 @@ impl Line {
     /// A line before this queue, and the work that moves it: it ends when the line is gone and all that stood in it is
     /// answered.
     pub fn before(queue: Arc<dyn Queue>, name: QueueName) -> (Self, impl Future<Output = ()> + Send) {
-        let (line, arrivals) = mpsc::channel(WAITING);
+        let (entries, arrivals) = mpsc::channel(WAITING);
+        let events = Events::default();
         let worker = Worker {
             queue,
             name,
@@ -101,8 +108,14 @@ impl Line {
             waiting: VecDeque::new(),
             busy: HashSet::new(),
             on_their_way: FuturesUnordered::new(),
+            events: events.clone(),
         };
-        (Self(line), worker.run())
+        (Self { entries, events }, worker.run())
+    }
+
+    /// What has come of the events that stood in it.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// Puts an event at the end of the line. Of two that come here one after the other the first is the first in the
@@ -110,6 +123,7 @@ impl Line {
     pub async fn put(&self, message: OutgoingMessage) -> Result<Queued, LineError> {
         if message.body.len() > MAX_BODY_BYTES {
             let bytes = message.body.len();
+            self.events.refused.add(1);
             return Err(QueueError::TooLarge { bytes }.into());
         }
         let (reply, answer) = oneshot::channel();
@@ -117,9 +131,13 @@ impl Line {
         let entry = Entry {
             message,
             since: Instant::now(),
-            asker: Asker { group, reply },
+            asker: Asker {
+                group,
+                reply,
+                _waits: self.events.waiting.count(1),
+            },
         };
-        self.0.send(entry).await.map_err(|_| LineError::Ended)?;
+        self.entries.send(entry).await.map_err(|_| LineError::Ended)?;
         Ok(Queued(answer))
     }
 }
@@ -133,6 +151,7 @@ struct Worker {
     /// The groups that have an event on its way.
     busy: HashSet<String>,
     on_their_way: FuturesUnordered<BoxFuture<'static, Sent>>,
+    events: Events,
 }
 
 impl Worker {
@@ -211,9 +230,13 @@ impl Worker {
             let result = results.next().unwrap_or(Err(QueueError::Timeout {
                 operation: "SendMessageBatch",
             }));
-            let comes_again = result.as_ref().is_err_and(|error| !error.nature().is_permanent());
-            if comes_again {
-                self.fail_behind(&asker.group);
+            match &result {
+                Ok(()) => self.events.queued.add(1),
+                Err(error) if error.nature().is_permanent() => self.events.refused.add(1),
+                Err(_) => {
+                    self.events.failed.add(1);
+                    self.fail_behind(&asker.group);
+                }
             }
             asker.answer(result.map_err(LineError::Queue));
         }
@@ -224,6 +247,7 @@ impl Worker {
         let (behind, others): (VecDeque<_>, VecDeque<_>) =
             waiting.into_iter().partition(|entry| entry.group() == group);
         self.waiting = others;
+        self.events.failed.add(behind.len());
         for entry in behind {
             entry.asker.answer(Err(LineError::Behind));
         }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use shared::queue::{Depth, QueueAttributes, Receipt, ReceiveOptions, Received, SendOutcome};
 
 use super::*;
+use crate::meter::Total;
 
 /// A queue whose requests wait for the test's answers.
 #[derive(Debug)]
@@ -197,6 +198,10 @@ async fn who_stands_behind_a_failure_in_its_chat_fails_with_it_and_nobody_else()
     for told in again {
         assert!(answer(told).await.is_ok());
     }
+    let events = scene.line.events();
+    let counts = [&events.queued, &events.failed, &events.refused].map(Total::get);
+    assert_eq!(counts, [3, 2, 0]);
+    assert_eq!(events.waiting.get(), 0);
 }
 
 #[tokio::test]
@@ -216,6 +221,9 @@ async fn what_is_refused_for_good_holds_up_nothing_behind_it() {
         .await
         .expect_err("before it stands in the line");
     assert!(matches!(refused, LineError::Queue(QueueError::TooLarge { .. })));
+    let events = scene.line.events();
+    let counts = [&events.queued, &events.failed, &events.refused].map(Total::get);
+    assert_eq!(counts, [1, 0, 2]);
 }
 
 #[tokio::test]
@@ -237,7 +245,7 @@ async fn the_end_waits_for_what_stands_in_the_line() {
     let mut scene = Scene::new();
     let told = scene.put("a", "a1").await;
     let Scene { line, .. } = &mut scene;
-    let gone = std::mem::replace(line, Line(mpsc::channel(1).0));
+    let gone = std::mem::replace(&mut line.entries, mpsc::channel(1).0);
     drop(gone);
     assert_eq!(scene.bodies().await, ["a1"]);
     assert!(answer(told).await.is_ok());
