@@ -22,6 +22,7 @@ mod keys;
 mod lapses;
 mod looks;
 mod messages;
+mod metrics;
 mod network;
 mod newer;
 mod notices;
