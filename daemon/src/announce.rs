@@ -46,6 +46,7 @@ use self::audience::{Audience, Listener};
 use self::hub::Hub;
 use self::line::{Line, LineError, Queued};
 use self::shown::Shown;
+use crate::meter::Events;
 
 /// Of how many messages a process remembers what it told last.
 const REMEMBERED: usize = 4_096;
@@ -171,6 +172,11 @@ impl Announcer {
     pub async fn is_wanted(&self, instance: InstanceId, kind: EventType) -> Result<bool, AnnounceError> {
         let listener = self.audience.of(instance).await?;
         Ok(listener.is_some_and(|listener| listener.wants.wants(kind)))
+    }
+
+    /// What has come of events on their way to the queue.
+    pub fn events(&self) -> &Events {
+        self.line.events()
     }
 
     /// The realtime way out.

@@ -25,17 +25,17 @@ use tracing::info;
 use ulid::Ulid;
 
 use crate::announce::Announcer;
-use crate::deps::{Deps, RoundTrips};
+use crate::deps::Deps;
 use crate::files::{self, Files};
 use crate::instance::starts::Starts;
 use crate::lease::{HeldShards, Keeper, LeaseThread};
-use crate::meter::Meter;
 use crate::people::Directory;
 use crate::preview::Previews;
 use crate::realtime::{self, Realtime};
 use crate::shard::{AUDIENCE_DEADLINE, KEYS_PATIENCE, Shards};
 use crate::web;
 use crate::web::health::{self, Health};
+use crate::web::metrics::{self, Metrics};
 use crate::whatsapp::{HttpError, NETWORK, Settings, WhatsAppConnector};
 
 /// How long sessions' last tasks may take after their shards are given up.
@@ -109,6 +109,7 @@ pub struct App {
     thread: LeaseThread,
     tasks: TaskTracker,
     health: Arc<Health>,
+    metrics: Arc<Metrics>,
 }
 
 impl App {
@@ -150,8 +151,8 @@ impl App {
             clock: parts.clock.clone(),
             network: NETWORK,
             connector: Arc::new(connector),
-            round_trips: RoundTrips::default(),
-            meter: Meter::default(),
+            round_trips: Arc::default(),
+            meter: Arc::default(),
             files,
             previews,
             audience_deadline: AUDIENCE_DEADLINE,
@@ -178,6 +179,8 @@ impl App {
             .transpose()
             .map_err(|error| StartError::Redis(error.into()))?;
         let (queue, names) = (deps.queue.clone(), deps.names.clone());
+        let (meter, round_trips) = (Arc::clone(&deps.meter), Arc::clone(&deps.round_trips));
+        let events = deps.announcer.events().clone();
         let keeper = Keeper::new(
             Leases::new(parts.leases, NETWORK),
             Leases::new(parts.beats, NETWORK),
@@ -187,6 +190,16 @@ impl App {
             parts.clock.clone(),
             Shards::new(deps, Handle::current()),
         );
+        let metrics = Metrics::new(metrics::Parts {
+            meter,
+            round_trips,
+            events,
+            holding: keeper.holding(),
+            shards: parts.shards,
+            network: NETWORK,
+            clock: parts.clock.clone(),
+            realtime: realtime.clone(),
+        });
         let health = Health::new(health::Parts {
             leases: Leases::new(parts.table.clone(), NETWORK),
             table: parts.table,
@@ -202,6 +215,7 @@ impl App {
             thread: LeaseThread::start().await.map_err(StartError::Thread)?,
             tasks,
             health: Arc::new(health),
+            metrics: Arc::new(metrics),
         })
     }
 
@@ -210,12 +224,13 @@ impl App {
         self.health.realtime()
     }
 
-    /// What the daemon answers over HTTP: its probes, and the realtime feed where it is on.
+    /// What the daemon answers over HTTP: its probes, its metrics, and the realtime feed where it is on.
     pub fn routes(&self) -> Router {
         let probes = web::probes(Arc::clone(&self.health));
+        let routes = probes.merge(metrics::routes(Arc::clone(&self.metrics)));
         match self.realtime() {
-            Some(realtime) => realtime.over(probes),
-            None => probes,
+            Some(realtime) => realtime.over(routes),
+            None => routes,
         }
     }
 

@@ -26,6 +26,7 @@ use tokio::sync::mpsc;
 pub use self::errors::{AskError, BookError, CommitError, ConnectError, MediaError, PairingError, SendError};
 pub use self::events::{ReceiptKind, SessionEvent};
 pub use self::inbound::{InboundMessage, InboundSink, Vote};
+use crate::meter::Total;
 use crate::notice::NoticeSink;
 use crate::passkey::PasskeyError;
 use crate::whatsapp::Spool;
@@ -59,6 +60,8 @@ pub struct Session {
     /// Where the session tells what happens, with room for [`EVENTS_WAITING`]. When its end is dropped the session is over. The
     /// events are boxed, since a channel allocates room for many at once.
     pub events: mpsc::Sender<Box<SessionEvent>>,
+    /// How many receipts were left out, since there was no room for them.
+    pub receipts_lost: Total,
 }
 
 impl Debug for Session {

@@ -59,9 +59,9 @@ pub struct Deps {
     /// Makes connections to it.
     pub connector: Arc<dyn Connector>,
     /// The last round trips of what is connected.
-    pub round_trips: RoundTrips,
-    /// What it has in hand.
-    pub meter: Meter,
+    pub round_trips: Arc<RoundTrips>,
+    /// What it counts of itself.
+    pub meter: Arc<Meter>,
     /// Gets the files of messages.
     pub files: Files,
     /// Makes the previews of links.

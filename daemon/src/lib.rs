@@ -5,7 +5,8 @@
 //! wanted, `shard::sends` works off its jobs. `instance` is one instance's connection. `connection` is the port to a
 //! WhatsApp session, `whatsapp` its adapter, and `store` the library's storage. `people` knows who is
 //! who, and `announce` makes every event. `realtime` tells
-//! them to whoever follows along, over connections that are `cuttable`, and `web` is what the daemon answers over HTTP. `files` gets the files of messages, over `fetch` where a caller named a URL, and
+//! them to whoever follows along, over connections that are `cuttable`, and `web` is what the daemon answers over HTTP. `meter`
+//! counts what it does. `files` gets the files of messages, over `fetch` where a caller named a URL, and
 //! `preview` what texts show of the pages that they lead to.
 
 pub mod announce;

@@ -91,6 +91,9 @@ const REFUSED: Pauses = Pauses {
 };
 
 impl Course {
+    /// Every course.
+    pub const ALL: &'static [Self] = &[Self::Lost, Self::RateLimited, Self::Replaced, Self::Refused];
+
     /// Its pauses, if they are kept with the instance. Those of a lost connection are not (`instance/backoff.rs`).
     pub const fn pauses(self) -> Option<&'static Pauses> {
         match self {
@@ -101,10 +104,17 @@ impl Course {
         }
     }
 
+    /// The course whose pauses have this reason.
+    pub fn paused_for(reason: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|course| {
+            let pauses = course.pauses();
+            pauses.is_some_and(|pauses| pauses.reason.as_str() == reason)
+        })
+    }
+
     /// The pauses that have this reason.
     pub fn pauses_of(reason: &str) -> Option<&'static Pauses> {
-        [&RATE_LIMITED, &REPLACED, &REFUSED]
-            .into_iter()
-            .find(|pauses| pauses.reason.as_str() == reason)
+        Self::paused_for(reason)?.pauses()
     }
 }

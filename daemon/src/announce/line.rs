@@ -20,6 +20,8 @@ use shared::queue::{MAX_BATCH, MAX_BODY_BYTES, OutgoingMessage, Queue, QueueErro
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::meter::{Counted, Events};
+
 /// How many events wait in the line, and as many on their way to it.
 const WAITING: usize = 1_024;
 
@@ -56,7 +58,10 @@ impl Queued {
 
 /// The line before a queue.
 #[derive(Debug, Clone)]
-pub struct Line(mpsc::Sender<Entry>);
+pub struct Line {
+    entries: mpsc::Sender<Entry>,
+    events: Events,
+}
 
 #[derive(Debug)]
 struct Entry {
@@ -76,6 +81,7 @@ impl Entry {
 struct Asker {
     group: String,
     reply: oneshot::Sender<Result<(), LineError>>,
+    _waits: Counted,
 }
 
 impl Asker {
@@ -92,7 +98,8 @@ impl Line {
     /// A line before this queue, and the work that moves it: it ends when the line is gone and all that stood in it is
     /// answered.
     pub fn before(queue: Arc<dyn Queue>, name: QueueName) -> (Self, impl Future<Output = ()> + Send) {
-        let (line, arrivals) = mpsc::channel(WAITING);
+        let (entries, arrivals) = mpsc::channel(WAITING);
+        let events = Events::default();
         let worker = Worker {
             queue,
             name,
@@ -101,8 +108,14 @@ impl Line {
             waiting: VecDeque::new(),
             busy: HashSet::new(),
             on_their_way: FuturesUnordered::new(),
+            events: events.clone(),
         };
-        (Self(line), worker.run())
+        (Self { entries, events }, worker.run())
+    }
+
+    /// What has come of the events that stood in it.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// Puts an event at the end of the line. Of two that come here one after the other the first is the first in the
@@ -110,6 +123,7 @@ impl Line {
     pub async fn put(&self, message: OutgoingMessage) -> Result<Queued, LineError> {
         if message.body.len() > MAX_BODY_BYTES {
             let bytes = message.body.len();
+            self.events.refused.add(1);
             return Err(QueueError::TooLarge { bytes }.into());
         }
         let (reply, answer) = oneshot::channel();
@@ -117,9 +131,13 @@ impl Line {
         let entry = Entry {
             message,
             since: Instant::now(),
-            asker: Asker { group, reply },
+            asker: Asker {
+                group,
+                reply,
+                _waits: self.events.waiting.count(1),
+            },
         };
-        self.0.send(entry).await.map_err(|_| LineError::Ended)?;
+        self.entries.send(entry).await.map_err(|_| LineError::Ended)?;
         Ok(Queued(answer))
     }
 }
@@ -133,6 +151,7 @@ struct Worker {
     /// The groups that have an event on its way.
     busy: HashSet<String>,
     on_their_way: FuturesUnordered<BoxFuture<'static, Sent>>,
+    events: Events,
 }
 
 impl Worker {
@@ -211,9 +230,13 @@ impl Worker {
             let result = results.next().unwrap_or(Err(QueueError::Timeout {
                 operation: "SendMessageBatch",
             }));
-            let comes_again = result.as_ref().is_err_and(|error| !error.nature().is_permanent());
-            if comes_again {
-                self.fail_behind(&asker.group);
+            match &result {
+                Ok(()) => self.events.queued.add(1),
+                Err(error) if error.nature().is_permanent() => self.events.refused.add(1),
+                Err(_) => {
+                    self.events.failed.add(1);
+                    self.fail_behind(&asker.group);
+                }
             }
             asker.answer(result.map_err(LineError::Queue));
         }
@@ -224,6 +247,7 @@ impl Worker {
         let (behind, others): (VecDeque<_>, VecDeque<_>) =
             waiting.into_iter().partition(|entry| entry.group() == group);
         self.waiting = others;
+        self.events.failed.add(behind.len());
         for entry in behind {
             entry.asker.answer(Err(LineError::Behind));
         }
@@ -238,248 +262,4 @@ async fn until(at: Option<Instant>) {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Mutex;
-
-    use async_trait::async_trait;
-    use shared::queue::{Depth, QueueAttributes, Receipt, ReceiveOptions, Received, SendOutcome};
-
-    use super::*;
-
-    /// A queue whose requests wait for the test's answers.
-    #[derive(Debug)]
-    struct Scripted {
-        asked: mpsc::UnboundedSender<Request>,
-    }
-
-    /// A request: its bodies, and where each one's answer goes.
-    #[derive(Debug)]
-    struct Request {
-        bodies: Vec<String>,
-        answer: oneshot::Sender<Vec<Result<SendOutcome, QueueError>>>,
-    }
-
-    impl Request {
-        fn accept(self) {
-            let results = self.bodies.iter().map(|body| Ok(taken(body))).collect();
-            self.answer.send(results).expect("it is waited for");
-        }
-
-        /// Takes all but these.
-        fn refuse(self, refused: &[&str], error: impl Fn() -> QueueError) {
-            let results = self.bodies.iter().map(|body| {
-                if refused.contains(&body.as_str()) {
-                    Err(error())
-                } else {
-                    Ok(taken(body))
-                }
-            });
-            self.answer.send(results.collect()).expect("it is waited for");
-        }
-    }
-
-    fn taken(body: &str) -> SendOutcome {
-        SendOutcome {
-            message_id: body.to_owned(),
-            duplicate: None,
-        }
-    }
-
-    #[async_trait]
-    impl Queue for Scripted {
-        async fn send(&self, _: &QueueName, _: OutgoingMessage) -> Result<SendOutcome, QueueError> {
-            unreachable!("events go in batches")
-        }
-
-        async fn send_batch(
-            &self,
-            _: &QueueName,
-            messages: Vec<OutgoingMessage>,
-        ) -> Vec<Result<SendOutcome, QueueError>> {
-            let (answer, answered) = oneshot::channel();
-            let bodies = messages.into_iter().map(|message| message.body).collect();
-            self.asked
-                .send(Request { bodies, answer })
-                .expect("the test listens");
-            answered.await.expect("the test answers")
-        }
-
-        async fn receive(&self, _: &QueueName, _: ReceiveOptions) -> Result<Vec<Received>, QueueError> {
-            unreachable!("nothing is received here")
-        }
-
-        async fn extend(&self, _: &QueueName, _: &Receipt, _: Duration) -> Result<(), QueueError> {
-            unreachable!("nothing is received here")
-        }
-
-        async fn delete(&self, _: &QueueName, _: &Receipt) -> Result<(), QueueError> {
-            unreachable!("nothing is received here")
-        }
-
-        async fn depth(&self, _: &QueueName) -> Result<Depth, QueueError> {
-            unreachable!("nobody asks")
-        }
-
-        async fn ensure(&self, _: &QueueName, _: QueueAttributes) -> Result<(), QueueError> {
-            unreachable!("nobody asks")
-        }
-    }
-
-    struct Scene {
-        line: Line,
-        requests: mpsc::UnboundedReceiver<Request>,
-        answers: Arc<Mutex<Vec<String>>>,
-    }
-
-    impl Scene {
-        fn new() -> Self {
-            let (asked, requests) = mpsc::unbounded_channel();
-            let name = QueueName::new("events.fifo").expect("a name");
-            let (line, moving) = Line::before(Arc::new(Scripted { asked }), name);
-            tokio::spawn(moving);
-            Self {
-                line,
-                requests,
-                answers: Arc::default(),
-            }
-        }
-
-        async fn put(&self, group: &str, body: &str) -> tokio::task::JoinHandle<Result<(), LineError>> {
-            let message = OutgoingMessage::fifo(body, group, body);
-            let queued = self.line.put(message).await.expect("there is room");
-            let (answers, body) = (Arc::clone(&self.answers), body.to_owned());
-            tokio::spawn(async move {
-                let answer = queued.stored().await;
-                answers.lock().expect("no holder panics").push(body);
-                answer
-            })
-        }
-
-        async fn request(&mut self) -> Request {
-            let next = tokio::time::timeout(Duration::from_secs(10), self.requests.recv());
-            next.await.expect("a request in time").expect("the line lives")
-        }
-
-        async fn bodies(&mut self) -> Vec<String> {
-            let request = self.request().await;
-            let bodies = request.bodies.clone();
-            request.accept();
-            bodies
-        }
-    }
-
-    /// What whoever announced is told, in time.
-    async fn answer(told: tokio::task::JoinHandle<Result<(), LineError>>) -> Result<(), LineError> {
-        let told = tokio::time::timeout(Duration::from_secs(10), told).await;
-        told.expect("an answer in time").expect("no panic")
-    }
-
-    fn throttled() -> QueueError {
-        QueueError::Throttled {
-            source: "as the test wants it".into(),
-        }
-    }
-
-    #[tokio::test]
-    async fn a_lone_event_goes_at_once_and_others_gather_behind_it() {
-        let mut scene = Scene::new();
-        let began = Instant::now();
-        scene.put("first", "first").await;
-        let first = scene.request().await;
-        assert_eq!(first.bodies, ["first"]);
-        // Others of as many chats while that is on its way: two full requests at once.
-        for n in 0..23 {
-            scene.put(&format!("chat {n}"), &n.to_string()).await;
-        }
-        for _ in 0..2 {
-            assert_eq!(scene.bodies().await.len(), MAX_BATCH);
-        }
-        // The rest goes when its first has waited long enough, though the first request has no answer yet.
-        assert_eq!(scene.bodies().await, ["20", "21", "22"]);
-        assert!(began.elapsed() >= PATIENCE);
-        first.accept();
-    }
-
-    #[tokio::test]
-    async fn order_holds_within_a_chat() {
-        let mut scene = Scene::new();
-        scene.put("a", "a1").await;
-        let first = scene.request().await;
-        for (group, body) in [("a", "a2"), ("b", "b1"), ("a", "a3"), ("b", "b2")] {
-            scene.put(group, body).await;
-        }
-        assert_eq!(scene.bodies().await, ["b1", "b2"], "a waits for its first");
-        first.accept();
-        assert_eq!(scene.bodies().await, ["a2", "a3"]);
-    }
-
-    #[tokio::test]
-    async fn who_stands_behind_a_failure_in_its_chat_fails_with_it_and_nobody_else() {
-        let mut scene = Scene::new();
-        let one = scene.put("a", "a1").await;
-        let first = scene.request().await;
-        let two = scene.put("a", "a2").await;
-        let other = scene.put("b", "b1").await;
-        assert_eq!(scene.bodies().await, ["b1"]);
-        first.refuse(&["a1"], throttled);
-        let is_throttled = |answer| matches!(answer, Err(LineError::Queue(QueueError::Throttled { .. })));
-        assert!(is_throttled(answer(one).await));
-        assert!(matches!(answer(two).await, Err(LineError::Behind)));
-        assert!(answer(other).await.is_ok());
-        // Told again, in their order.
-        let again = [scene.put("a", "a1").await, scene.put("a", "a2").await];
-        let mut order = scene.bodies().await;
-        while order.len() < 2 {
-            order.extend(scene.bodies().await);
-        }
-        assert_eq!(order, ["a1", "a2"]);
-        for told in again {
-            assert!(answer(told).await.is_ok());
-        }
-    }
-
-    #[tokio::test]
-    async fn what_is_refused_for_good_holds_up_nothing_behind_it() {
-        let mut scene = Scene::new();
-        let odd = scene.put("a", "odd").await;
-        let first = scene.request().await;
-        let next = scene.put("a", "next").await;
-        first.refuse(&["odd"], || QueueError::Invalid("odd".to_owned()));
-        assert!(answer(odd).await.is_err());
-        assert_eq!(scene.bodies().await, ["next"]);
-        assert!(answer(next).await.is_ok());
-        let large = OutgoingMessage::fifo("x".repeat(MAX_BODY_BYTES + 1), "a", "large");
-        let refused = scene
-            .line
-            .put(large)
-            .await
-            .expect_err("before it stands in the line");
-        assert!(matches!(refused, LineError::Queue(QueueError::TooLarge { .. })));
-    }
-
-    #[tokio::test]
-    async fn a_request_is_no_larger_than_the_queue_takes() {
-        let mut scene = Scene::new();
-        scene.put("first", "first").await;
-        let first = scene.request().await;
-        let half = |letter: &str| letter.repeat(MAX_BODY_BYTES / 2);
-        for (group, body) in [("a", half("a")), ("b", half("b")), ("c", "c".to_owned())] {
-            scene.put(group, &body).await;
-        }
-        assert_eq!(scene.bodies().await, [half("a"), half("b")]);
-        first.accept();
-        assert_eq!(scene.bodies().await, ["c"]);
-    }
-
-    #[tokio::test]
-    async fn the_end_waits_for_what_stands_in_the_line() {
-        let mut scene = Scene::new();
-        let told = scene.put("a", "a1").await;
-        let Scene { line, .. } = &mut scene;
-        let gone = std::mem::replace(line, Line(mpsc::channel(1).0));
-        drop(gone);
-        assert_eq!(scene.bodies().await, ["a1"]);
-        assert!(answer(told).await.is_ok());
-        assert!(scene.requests.recv().await.is_none(), "the work has ended");
-    }
-}
+mod tests;

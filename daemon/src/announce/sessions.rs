@@ -41,6 +41,7 @@ impl Announcer {
             return News(None);
         };
         if self.may_be_wanted(instance, news.kind).await && to.untold.push(&news) {
+            self.events().given_up.add(1);
             warn!(instance.id = %instance, "too much of an instance is not told yet: the oldest is given up");
         }
         News(Some(news))

@@ -121,6 +121,7 @@ impl Inbound {
         // Before the event: where that fails the message comes again, and its record is
         // there already.
         if put == Put::Created && !is_about_another {
+            self.deps.meter.received.add(1);
             tally::count(&self.deps, self.instance, &[Counter::Received], message.at).await;
         }
         let messages = &self.deps.messages;

@@ -218,6 +218,7 @@ impl Actor {
                 }
                 Answered::End(status, reason) => {
                     info!(instance.id = %self.id, status = %status, %reason, "the session has ended for good");
+                    self.deps.meter.ended.add(status);
                     match self.settle_end(status, reason).await {
                         ControlFlow::Break(()) => return,
                         ControlFlow::Continue(()) => {
@@ -293,14 +294,16 @@ impl Actor {
             Answer::Return(course) => course,
         };
         let (last, now) = (self.observer.pause(), self.deps.clock.now());
-        match backoff::after_stop(course, last, now, rand::random()) {
+        let answered = match backoff::after_stop(course, last, now, rand::random()) {
             None => Answered::Lost,
-            Some(Next::End(status, reason)) => Answered::End(status, reason),
+            Some(Next::End(status, reason)) => return Answered::End(status, reason),
             Some(Next::Pause(pause)) => {
                 self.observer.note_pause(pause);
                 Answered::Pause
             }
-        }
+        };
+        self.deps.meter.reconnects.add(course);
+        answered
     }
 
     /// The status of an instance that is being connected.

@@ -108,6 +108,7 @@ pub async fn run_session(actor: &mut Actor) -> Outcome {
         book: Arc::new(Book::new(actor.deps.clone(), actor.id, actor.fence.clone())),
         notices: Arc::new(actor.notices.clone()),
         events: events_in,
+        receipts_lost: actor.deps.meter.receipts_given_up.clone(),
     };
     let connector = actor.deps.connector.clone();
     let connecting = tokio::select! {

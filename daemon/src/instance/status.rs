@@ -23,6 +23,7 @@ use tracing::{error, info, warn};
 use super::starts::Start;
 use crate::announce::sessions::News;
 use crate::deps::Deps;
+use crate::stop::Course;
 
 /// How often a write is tried in a row: some three seconds where each fails at once.
 const ATTEMPTS: u32 = 6;
@@ -73,6 +74,8 @@ pub struct Observer {
     asked: Arc<AtomicU64>,
     /// The place in which the session began, until it is over.
     start: Start,
+    /// As what the meter counts the instance: its status, and why it pauses, if it does.
+    counted: (Status, Option<Course>),
 }
 
 impl Observer {
@@ -80,7 +83,15 @@ impl Observer {
     pub fn new(deps: Arc<Deps>, instance: &Instance, fence: Fence, asked: Arc<AtomicU64>) -> Self {
         let mut observed = instance.observed.clone();
         observed.generation = instance.desired.generation;
+        // Whatever the last owner has left: there is no connection yet.
+        let status = if instance.account.is_some() {
+            Status::Reconnecting
+        } else {
+            Status::Connecting
+        };
+        deps.meter.statuses.enter(status);
         Self {
+            counted: (status, None),
             asked,
             start: Start::default(),
             deps,
@@ -251,6 +262,22 @@ impl Observer {
         self.observed.pairing_code = None;
         self.observed.passkey = None;
         self.is_news = true;
+        self.count_as(status, reason);
+    }
+
+    fn count_as(&mut self, status: Status, reason: Option<&str>) {
+        let is_apart = matches!(status, Status::Connecting | Status::Reconnecting);
+        let pause = reason.filter(|_| is_apart).and_then(Course::paused_for);
+        let before = std::mem::replace(&mut self.counted, (status, pause));
+        let meter = &self.deps.meter;
+        meter.statuses.enter(status);
+        meter.statuses.leave(before.0);
+        if let Some(pause) = pause {
+            meter.pauses.enter(pause);
+        }
+        if let Some(pause) = before.1 {
+            meter.pauses.leave(pause);
+        }
     }
 
     async fn seal(&self, aad: &[u8], code: &str) -> Option<Vec<u8>> {
@@ -375,5 +402,16 @@ impl Observer {
             }
         }
         Written::Failed
+    }
+}
+
+impl Drop for Observer {
+    fn drop(&mut self) {
+        let (status, pause) = self.counted;
+        let meter = &self.deps.meter;
+        meter.statuses.leave(status);
+        if let Some(pause) = pause {
+            meter.pauses.leave(pause);
+        }
     }
 }

@@ -73,6 +73,11 @@ impl<H: Holder> Keeper<H> {
         holder: H,
     ) -> Self {
         let duration = duration.min(LONGEST_LEASE);
+        let vigil = Vigil::new(duration);
+        let holding = HeldShards {
+            last_beat: vigil.last_beat(),
+            ..HeldShards::default()
+        };
         Self {
             leases,
             pulse,
@@ -82,11 +87,11 @@ impl<H: Holder> Keeper<H> {
             started_at: clock.now(),
             clock,
             holder: Arc::new(holder),
-            vigil: Vigil::new(duration),
+            vigil,
             held: BTreeMap::new(),
             unreleased: BTreeMap::new(),
             unreadable: BTreeSet::new(),
-            holding: HeldShards::default(),
+            holding,
             longest_end: LONGEST_END,
             longest_standstill: LONGEST_STANDSTILL,
         }

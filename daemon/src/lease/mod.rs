@@ -21,13 +21,15 @@ mod vigil;
 mod watch;
 mod watchdog;
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use shared::domain::shard::Shard;
 use shared::session_state::Fence;
 use shared::storage::leases::Load;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::keeper::Keeper;
@@ -66,6 +68,23 @@ pub trait Holder: Send + Sync + 'static {
 pub struct HeldShards {
     held: Arc<Mutex<Vec<(Shard, Fence)>>>,
     stuck: CancellationToken,
+    last_beat: LastBeat,
+}
+
+/// When the last beat that is stored began; `None` before the first. Clones share it.
+#[derive(Debug, Clone, Default)]
+struct LastBeat(Arc<Mutex<Option<Instant>>>);
+
+impl LastBeat {
+    /// One that began at `begun` is stored.
+    fn note(&self, begun: Instant) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = (*last).max(Some(begun));
+    }
+
+    fn get(&self) -> Option<Instant> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl HeldShards {
@@ -74,6 +93,12 @@ impl HeldShards {
         let held = self.held.lock().expect("no holder panics");
         let live = held.iter().filter(|(_, fence)| !fence.is_revoked());
         live.map(|(shard, _)| *shard).collect()
+    }
+
+    /// How long ago the last beat that is stored began: where that is longer than the lease, others may have the shards. `None`
+    /// before the first.
+    pub fn since_last_beat(&self) -> Option<Duration> {
+        self.last_beat.get().map(|begun| begun.elapsed())
     }
 
     /// Whether the keeper has ended, since a shard whose lease was lost did not end. The process must end too.

@@ -11,6 +11,8 @@ use shared::term::Term;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::LastBeat;
+
 /// A daemon that cannot beat stops this long before the end of its lease: long enough to drop its sockets.
 pub(super) const STOP_MARGIN: Duration = Duration::from_millis(700);
 
@@ -76,6 +78,7 @@ struct Shared {
     state: Mutex<State>,
     /// The life's end, for fences that nobody comes to revoke.
     term: Term,
+    last_beat: LastBeat,
     revived: Notify,
     drained: Notify,
 }
@@ -102,6 +105,7 @@ impl Vigil {
                 counter: 0,
             }),
             term: Term::default(),
+            last_beat: LastBeat::default(),
             revived: Notify::new(),
             drained: Notify::new(),
         }))
@@ -122,6 +126,7 @@ impl Vigil {
     /// A beat came through that began at `begun`. Where the time was over by `now` and this process stood still
     /// meanwhile, everything falls first: a life that was over goes on for nobody.
     pub fn beaten(&self, begun: Instant, now: Instant) {
+        self.0.last_beat.note(begun);
         let mut state = self.state();
         if !state.life.lasts(now) {
             Self::end(&mut state);
@@ -133,6 +138,11 @@ impl Vigil {
         if revives {
             self.0.revived.notify_one();
         }
+    }
+
+    /// When the last beat that came through began.
+    pub fn last_beat(&self) -> LastBeat {
+        self.0.last_beat.clone()
     }
 
     /// The fence of a shard that was taken, to be guarded. It falls with the life, also before anyone has looked at the
@@ -233,6 +243,7 @@ mod tests {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let vigil = Vigil::new(DURATION);
+        assert_eq!(vigil.last_beat().get(), None);
         let early = Fence::new(1);
         assert!(!vigil.guard(Shard(0), &early, 0, at(0)), "it has not beaten yet");
         assert!(early.is_revoked());
@@ -244,6 +255,7 @@ mod tests {
         vigil.beaten(at(1_000), at(1_010));
         assert_eq!(vigil.until(), Some(at(4_300)));
         vigil.beaten(at(500), at(1_020));
+        assert_eq!(vigil.last_beat().get(), Some(at(1_000)));
         assert_eq!(
             vigil.until(),
             Some(at(4_300)),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use shared::domain::content::Said;
 use shared::domain::job::SendJob;
 use shared::domain::message::{MessageRecord, State};
+use shared::domain::recipient::Recipient;
 use shared::fault;
 use shared::storage::StorageError;
 use shared::telemetry::chain;
@@ -20,8 +21,10 @@ use super::lanes::Job;
 use super::pace;
 use super::pacer::STRANGER;
 use super::send::{Sender, account_changed};
+use super::verdict::{self, Verdict};
 use crate::connection::{Audience, SendError};
 use crate::instance::link::Link;
+use crate::meter::Retry;
 
 /// How long a message may take to get onto the wire. The session has shorter deadlines for each part of that, and tells whether the
 /// message may be out where one is over.
@@ -55,6 +58,23 @@ pub enum Attempt {
     CutShort { may_be_out: bool, is_told_of: bool },
     /// It did not go out.
     Failed(SendError),
+}
+
+impl Attempt {
+    /// Why another attempt of a message to `to` follows, where one does; `None` where nothing was tried.
+    fn retry(&self, to: &Recipient) -> Option<Retry> {
+        match self {
+            Self::Acknowledged | Self::Failed(SendError::NotConnected | SendError::Interrupted { .. }) => {
+                None
+            }
+            Self::Refused(error) if verdict::of(*error, to) == Verdict::Slower => Some(Retry::Throttled),
+            Self::Failed(SendError::Throttled { .. }) => Some(Retry::Throttled),
+            Self::Refused(_) => Some(Retry::Refused),
+            Self::Unanswered => Some(Retry::Unanswered),
+            Self::CutShort { .. } => Some(Retry::ConnectionEnded),
+            Self::Failed(_) => Some(Retry::NotSent),
+        }
+    }
 }
 
 /// The connections of an instance, one after the other.
@@ -150,8 +170,12 @@ impl Sender<'_> {
         let (began, was_alone) = (present.began, present.is_alone());
         drop(present);
         drop(turn);
+        let retry = attempt.retry(&spelt.to);
         self.judge(attempt, &link, spelt, journey, began, was_alone)
             .await?;
+        if let Some(retry) = retry {
+            self.deps.meter.retries.add(retry);
+        }
         self.lane.held.set_waits(&job.received.message_id, true);
         let pause = if journey.is_suspect || journey.failures == 0 {
             LINK_LAG
@@ -260,8 +284,16 @@ impl Sender<'_> {
                 (Err(_), error) => Attempt::Failed(error),
             };
         }
+        let (out_at, out) = (self.deps.clock.now(), Instant::now());
         fault::point("after-wire");
         match tokio::time::timeout(ACK_DEADLINE, ack).await {
+            Ok(Ok(None)) => {
+                let meter = &self.deps.meter;
+                let waited = (out_at - send.waits_since()).to_std();
+                meter.sent_after.note(waited.unwrap_or_default());
+                meter.acknowledged_after.note(out.elapsed());
+                Attempt::Acknowledged
+            }
             Ok(Ok(answer)) => answered(answer),
             Ok(Err(_)) => cut_short(link, true).await,
             Err(_) => Attempt::Unanswered,

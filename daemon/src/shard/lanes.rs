@@ -9,7 +9,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
@@ -17,7 +17,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use shared::domain::job::{self, SendJob};
 use shared::domain::payload::{self, PayloadError};
 use shared::queue::Received;
-use shared::queue::consumer::{Consumer, Done, Held};
+use shared::queue::consumer::{Consumer, Done, Held, Oldest};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -33,7 +33,7 @@ use super::wire::Wires;
 use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::lease::Hold;
-use crate::meter::Counted;
+use crate::meter::{Counted, Hand};
 
 /// How long a job that was left in the queue is remembered: longer than it may be hidden.
 const MEMORY: Duration = Duration::from_hours(1);
@@ -101,7 +101,7 @@ impl Lanes {
         agenda: Arc<Agenda>,
         tasks: TaskTracker,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        let lanes = Arc::new(Self {
             deps,
             consumer,
             hold,
@@ -111,7 +111,10 @@ impl Lanes {
             tasks,
             open: Mutex::default(),
             left: Mutex::default(),
-        })
+        });
+        let hand: Weak<Self> = Arc::downgrade(&lanes);
+        lanes.deps.meter.hands.add(hand);
+        lanes
     }
 
     /// Takes jobs that were received together, in their order. Records of those that begin at once are read together.
@@ -312,6 +315,15 @@ impl Lanes {
         let mut left = self.left.lock().expect("no holder panics");
         left.retain(|_, (_, since)| now - *since < MEMORY);
         left.insert(id.to_owned(), (journey, now));
+    }
+}
+
+impl Hand for Lanes {
+    fn oldest(&self) -> Oldest {
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.values().fold(Oldest::default(), |oldest, lane| {
+            oldest.or_older(lane.held.oldest())
+        })
     }
 }
 

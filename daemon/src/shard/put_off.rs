@@ -159,6 +159,7 @@ impl Sender<'_> {
             }
             Away::Missing | Away::Unreadable => return Ok(Put::NotNow),
         }
+        deps.meter.put_off.add(1);
         self.agenda.note(at);
         fault::point("after-put-off");
         Ok(Put::Away)

@@ -34,6 +34,7 @@ use crate::connection::AskError;
 use crate::deps::Deps;
 use crate::instance::link::Links;
 use crate::lease::Hold;
+use crate::meter::QuestionEnd;
 use crate::shard::fetching::Fetching;
 use crate::shard::reading::Reader;
 
@@ -176,21 +177,24 @@ impl Questions {
         if let Ask::FetchMedia(ask) = &question.ask {
             // It takes no turn either: it was given no place.
             let left = self.time_left(question);
-            if !left.is_zero() {
-                let outcome = self.fetching.answer(question.instance, ask, left).await;
-                self.store(question, None, &outcome).await;
+            if left.is_zero() {
+                return self.late();
             }
+            let outcome = self.fetching.answer(question.instance, ask, left).await;
+            self.store(question, None, &outcome).await;
             return Done::Delete;
         }
         let _turn = match self.turn(turns, question).await {
             Turn::Come(turn) => turn,
-            Turn::Over => return Done::Delete,
+            Turn::Over => return self.late(),
             Turn::GivenUp => return Done::LeaveFor(Duration::ZERO),
         };
         // Nobody waits any longer for what is only read.
-        if let Ok(outcome) = tokio::time::timeout(self.time_left(question), self.ask(question)).await {
-            self.store(question, None, &outcome).await;
-        }
+        let asking = tokio::time::timeout(self.time_left(question), self.ask(question));
+        let Ok(outcome) = asking.await else {
+            return self.late();
+        };
+        self.store(question, None, &outcome).await;
         Done::Delete
     }
 
@@ -205,10 +209,16 @@ impl Questions {
                 drop(turn);
                 return;
             }
-            Turn::Over => Done::Delete,
+            Turn::Over => self.late(),
             Turn::GivenUp => Done::LeaveFor(Duration::ZERO),
         };
         self.consumer.settle(&received.receipt, left).await;
+    }
+
+    /// What becomes of a question whose time is over.
+    fn late(&self) -> Done {
+        self.deps.meter.questions.add(QuestionEnd::Late);
+        Done::Delete
     }
 
     /// Waits until a question may be begun.
@@ -311,14 +321,18 @@ impl Questions {
     }
 
     async fn refuse(&self, received: &Received, question: &Question, refusal: Refusal) {
-        if !self.time_left(question).is_zero() {
+        let done = if self.time_left(question).is_zero() {
+            self.late()
+        } else {
             self.store(question, None, &Err(refusal)).await;
-        }
-        self.consumer.settle(&received.receipt, Done::Delete).await;
+            Done::Delete
+        };
+        self.consumer.settle(&received.receipt, done).await;
     }
 
     /// Stores an outcome, for as long as somebody may wait for it.
     async fn store(&self, question: &Question, claim: Option<&Claim>, outcome: &Outcome) {
+        self.deps.meter.questions.add(QuestionEnd::of(outcome));
         let storing = async {
             loop {
                 match self.store_once(question, claim, outcome).await {

@@ -20,7 +20,6 @@ use shared::sealed;
 use shared::storage::StorageError;
 use shared::storage::messages::{Change, Transition};
 use shared::telemetry::chain;
-use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
@@ -375,9 +374,7 @@ impl Sender<'_> {
                 let mut counters = counting::moved(kind, before, change.state, send.waits_since(), change.at);
                 let away = record.as_ref().and_then(|record| record.put_off_at);
                 counters.extend(counting::back(before, away, send.waits_since(), change.at));
-                if change.state == State::Sent {
-                    deps.meter.sent.note(Instant::now());
-                }
+                deps.meter.sending_ended(change);
                 (counters, record)
             }
             Transition::AlreadyPast { record: Some(record) } => {

@@ -1,7 +1,8 @@
-//! What a daemon answers over HTTP: whether it lives (`/health`), whether it can do its work (`/ready`), and the realtime
-//! feed (`/socket.io/`).
+//! What a daemon answers over HTTP: whether it lives (`/health`), whether it can do its work (`/ready`), what it counts of itself
+//! (`/metrics`), and the realtime feed (`/socket.io/`).
 
 pub mod health;
+pub mod metrics;
 
 use std::sync::Arc;
 

@@ -8,19 +8,28 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::connection::SessionEvent;
+use crate::meter::Total;
 
 /// Where a session tells what happens, until it is over.
 pub struct Outlet {
     events: Mutex<Option<mpsc::Sender<Box<SessionEvent>>>>,
+    /// Receipts that were left out.
+    receipts_lost: Total,
     overflow: CancellationToken,
     stop: CancellationToken,
 }
 
 impl Outlet {
-    /// An outlet into `events`. It cancels `stop`, which ends the session, where the daemon takes no more.
-    pub fn new(events: mpsc::Sender<Box<SessionEvent>>, stop: CancellationToken) -> Self {
+    /// An outlet into `events`, which counts the receipts that it leaves out. It cancels `stop`, which ends the session, where
+    /// the daemon takes no more.
+    pub fn new(
+        events: mpsc::Sender<Box<SessionEvent>>,
+        receipts_lost: Total,
+        stop: CancellationToken,
+    ) -> Self {
         Self {
             events: Mutex::new(Some(events)),
+            receipts_lost,
             overflow: CancellationToken::new(),
             stop,
         }
@@ -34,12 +43,14 @@ impl Outlet {
         match events.try_send(Box::new(event)) {
             Ok(()) => {}
             Err(TrySendError::Closed(_)) => self.stop.cancel(),
-            Err(TrySendError::Full(event)) if matches!(*event, SessionEvent::Receipt { .. }) => {
-                warn!("events are not taken in time; a receipt is left out");
-            }
-            Err(TrySendError::Full(_)) => {
-                warn!("events are not taken in time; the session ends");
-                self.overflow.cancel();
+            Err(TrySendError::Full(event)) => {
+                if let SessionEvent::Receipt { whatsapp_ids, .. } = *event {
+                    warn!("events are not taken in time; a receipt is left out");
+                    self.receipts_lost.add(whatsapp_ids.len());
+                } else {
+                    warn!("events are not taken in time; the session ends");
+                    self.overflow.cancel();
+                }
             }
         }
     }
@@ -88,7 +99,7 @@ mod tests {
     fn outlet() -> (Outlet, mpsc::Receiver<Box<SessionEvent>>, CancellationToken) {
         let (sender, events) = mpsc::channel(1);
         let stop = CancellationToken::new();
-        (Outlet::new(sender, stop.clone()), events, stop)
+        (Outlet::new(sender, Total::default(), stop.clone()), events, stop)
     }
 
     #[tokio::test]
@@ -97,9 +108,11 @@ mod tests {
         outlet.tell(SessionEvent::Paired);
         outlet.tell(receipt());
         assert!(!outlet.overflow().is_cancelled());
+        assert_eq!(outlet.receipts_lost.get(), 1);
         outlet.tell(SessionEvent::QrExhausted);
         assert!(outlet.overflow().is_cancelled());
         assert!(!stop.is_cancelled(), "what is in is still taken");
+        assert_eq!(outlet.receipts_lost.get(), 1, "it is no receipt");
         outlet.close();
         assert_eq!(events.recv().await.as_deref(), Some(&SessionEvent::Paired));
         assert_eq!(events.recv().await, None);

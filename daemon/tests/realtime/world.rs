@@ -8,9 +8,11 @@ use axum::Router;
 use chrono::TimeDelta;
 use daemon::announce::hub::{Hub, Shown};
 use daemon::lease::HeldShards;
+use daemon::meter::Events;
 use daemon::realtime::{self, Realtime};
 use daemon::web;
 use daemon::web::health::{self, Health};
+use daemon::web::metrics::{self, Metrics};
 use serde_json::{Value, json};
 use shared::auth::api_key::{Grant, KeySecret, Scope};
 use shared::auth::jwt::{DEFAULT_LIFETIME, Jwts};
@@ -116,6 +118,16 @@ impl World {
             settings: change(config::Realtime::new(vec![jwt_secret()])),
         });
         let realtime = realtime.expect("a feed");
+        let metrics = Arc::new(Metrics::new(metrics::Parts {
+            meter: Arc::default(),
+            round_trips: Arc::default(),
+            events: Events::default(),
+            holding: HeldShards::default(),
+            shards: 1,
+            network: NETWORK,
+            clock: clock.clone(),
+            realtime: Some(realtime.clone()),
+        }));
         let health = Arc::new(Health::new(health::Parts {
             table: table.clone(),
             leases: Leases::new(table.clone(), NETWORK),
@@ -129,7 +141,7 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound").to_string();
         let [stop, handed_over, ended] = std::array::from_fn(|_| CancellationToken::new());
-        let routes: Router = realtime.over(web::probes(health.clone()));
+        let routes: Router = realtime.over(web::probes(health.clone()).merge(metrics::routes(metrics)));
         tokio::spawn(web::serve(listener, routes, ended.clone()));
         let (running, until, last) = (realtime.clone(), stop.clone(), handed_over.clone());
         tokio::spawn(async move { Box::pin(running.run(&*health, &until, &last)).await });

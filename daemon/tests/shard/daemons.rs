@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use daemon::announce::Announcer;
-use daemon::deps::{Deps, RoundTrips};
+use daemon::deps::Deps;
 use daemon::files::Files;
 use daemon::instance::starts::Starts;
 use daemon::lease::{HeldShards, Hold, Holder, Keeper, LeaseThread};
-use daemon::meter::Meter;
 use daemon::people::Directory;
 use daemon::preview::Previews;
 use daemon::shard::Shards;
@@ -157,8 +156,8 @@ impl World {
             clock: Arc::new(self.clock.clone()),
             network: NETWORK,
             connector: network.clone(),
-            round_trips: RoundTrips::default(),
-            meter: Meter::default(),
+            round_trips: Arc::default(),
+            meter: Arc::default(),
             files: Files::new(self.files.clone(), bucket).expect("a client"),
             previews: Previews::new(&daemon::files::Settings {
                 reach: Reach::PRIVATE,

@@ -24,6 +24,7 @@ mod lapses;
 mod logged;
 mod looks;
 mod messages;
+mod metrics;
 mod network;
 mod newer;
 mod news;

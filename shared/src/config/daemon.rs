@@ -34,7 +34,7 @@ pub struct Daemon {
     pub queue_limits: QueueLimits,
     /// How far the URLs that callers name may reach.
     pub reach: Reach,
-    /// Where it answers `/health` and `/ready`, and where the realtime feed is; `None` for nowhere.
+    /// Where it answers `/health`, `/ready` and `/metrics`, and where the realtime feed is; `None` for nowhere.
     pub listen: Option<SocketAddr>,
     /// The realtime feed, where it is on.
     pub realtime: Option<Realtime>,

@@ -7,7 +7,7 @@
 //! | `WAXWING_NETWORK` | daemon: the network served | what the build serves |
 //! | `WAXWING_SHARDS` | shards of each network | 4 |
 //! | `WAXWING_QUEUE_PREFIX` | what queue names begin with | `waxwing` |
-//! | `WAXWING_LISTEN` | daemon: where it answers `/health` and `/ready` and has the realtime feed, such as `0.0.0.0:3002` | nowhere |
+//! | `WAXWING_LISTEN` | daemon: where it answers `/health`, `/ready` and `/metrics` and has the realtime feed, such as `0.0.0.0:3002` | nowhere |
 //! | `WAXWING_REDIS_URL` | daemon: the Redis by which several daemons tell each other events of the realtime feed; `rediss://` for TLS | — |
 //! | `WAXWING_REALTIME_SOCKETS` | daemon: sockets of the realtime feed that may be open at once, 1 to 60,000 | 2000 |
 //! | `WAXWING_JWT_SECRET` | auth and management, and a daemon whose realtime feed is on: signs and checks access tokens; 32 bytes or more; `kid:secret`, several separated by commas, the first signs | — |

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use buffa::Message as _;
 use daemon::connection::{Connection, Connector, EVENTS_WAITING, InboundMessage, Session, SessionEvent};
+use daemon::meter::Total;
 use daemon::notice::Notice;
 use daemon::stop::Answer;
 use daemon::whatsapp::{Settings, WhatsAppConnector};
@@ -114,6 +115,7 @@ impl World {
             book: Arc::clone(&book) as _,
             notices: Arc::new(Heard(heard)),
             events: sender,
+            receipts_lost: Total::default(),
         };
         let begun = self.connector.connect(session).await;
         let connection = begun.inspect_err(|error| println!("{error:?}")).ok()?;

@@ -67,6 +67,7 @@ impl Clerk<'_> {
             return Ok(false);
         };
         debug!(message.id = %message, "a scheduled message has expired before it was sent");
+        deps.meter.sending_ended(&change);
         let waits_since = record.as_ref().map_or(entry.at, |record| record.waits_since());
         let counters = counting::moved(kind, before, change.state, waits_since, now);
         tally::count(deps, instance, &counters, now).await;

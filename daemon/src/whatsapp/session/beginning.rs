@@ -60,7 +60,7 @@ impl WhatsAppSession {
         let ending = Arc::new(Ending::default());
         let (own_chat, keys_only, presence) = <(Arc<OwnChat>, Arc<KeysOnly>, Arc<Presence>)>::default();
         let [commit_failed, stop] = <[CancellationToken; 2]>::default();
-        let outlet = Arc::new(Outlet::new(session.events, stop.clone()));
+        let outlet = Arc::new(Outlet::new(session.events, session.receipts_lost, stop.clone()));
         let tasks = TaskTracker::new();
         let runtime = SessionRuntime::new(tasks.clone(), stop.clone());
         let translator = Arc::new(Translator {

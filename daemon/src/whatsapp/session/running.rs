@@ -215,12 +215,13 @@ mod tests {
 
     use super::*;
     use crate::lean::{MOST, size_of_future};
+    use crate::meter::Total;
 
     #[tokio::test]
     async fn a_session_whose_task_panics_is_over() {
         let (sender, mut events) = mpsc::channel(1);
         let stop = CancellationToken::new();
-        let outlet = Arc::new(Outlet::new(sender, stop.clone()));
+        let outlet = Arc::new(Outlet::new(sender, Total::default(), stop.clone()));
         let over = Over {
             outlet: Arc::clone(&outlet),
             stop: stop.clone(),

@@ -39,7 +39,7 @@ use shared::storage::counters::Quota;
 use shared::storage::idempotency::Asked;
 use tracing::Instrument as _;
 
-use self::job::prepare;
+pub use self::job::prepare;
 use super::enqueue::enqueue;
 use super::fingerprint;
 use super::options::{GivenOptions, Options};

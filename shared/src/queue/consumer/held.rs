@@ -6,10 +6,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::Oldest;
 use crate::queue::{MAX_BATCH, MAX_VISIBILITY, Queue, QueueError, QueueName, Receipt, Received};
 use crate::telemetry::chain;
 
@@ -60,6 +62,8 @@ struct Message {
     /// The queue's id of it.
     id: String,
     receipt: Receipt,
+    /// When the queue got it, where it says so.
+    sent_at: Option<DateTime<Utc>>,
     taken_at: Instant,
     /// When it comes back to the queue at the earliest.
     hidden_until: Instant,
@@ -110,6 +114,7 @@ impl Held {
             messages.push(Message {
                 id: received.message_id.clone(),
                 receipt: received.receipt.clone(),
+                sent_at: received.sent_at,
                 taken_at: now,
                 hidden_until,
                 not_before: now,
@@ -146,6 +151,22 @@ impl Held {
         let mut messages = self.messages.lock().expect("no holder panics");
         if let Some(message) = messages.iter_mut().find(|message| message.id == id) {
             message.waits = waits;
+        }
+    }
+
+    /// When the queue got the oldest of them.
+    pub fn oldest(&self) -> Oldest {
+        let all_wait = self.waiting.load(Ordering::Relaxed);
+        let messages = self.messages.lock().expect("no holder panics");
+        let of = |waits| {
+            let some = messages
+                .iter()
+                .filter(move |message| (all_wait || message.waits) == waits);
+            some.filter_map(|message| message.sent_at).min()
+        };
+        Oldest {
+            working: of(false),
+            waiting: of(true),
         }
     }
 
@@ -407,6 +428,24 @@ mod tests {
         let receipt = held.let_go(&again.message_id).expect("held");
         queue.delete(&name, &receipt).await.expect("the receipt is good");
         assert_eq!(held.let_go(&again.message_id), None, "it was held once");
+    }
+
+    #[tokio::test]
+    async fn a_job_is_as_old_as_the_queue_says_and_works_or_waits() {
+        let (_queue, _name, received) = queue_of_one(SHORT.working).await;
+        let held = Held::new(SHORT);
+        assert_eq!(held.oldest(), Oldest::default());
+        assert!(received.sent_at.is_some());
+        held.take(&received);
+        let oldest = |working, waiting| Oldest { working, waiting };
+        assert_eq!(held.oldest(), oldest(received.sent_at, None));
+        held.set_waits(&received.message_id, true);
+        assert_eq!(held.oldest(), oldest(None, received.sent_at));
+        held.set_waits(&received.message_id, false);
+        held.set_waiting(true);
+        assert_eq!(held.oldest(), oldest(None, received.sent_at));
+        held.let_go(&received.message_id);
+        assert_eq!(held.oldest(), Oldest::default());
     }
 
     #[tokio::test]

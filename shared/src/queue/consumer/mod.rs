@@ -8,6 +8,7 @@
 //! Work may be done twice: a delivery is at least once, and a deletion may fail.
 
 mod held;
+mod oldest;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use tracing::warn;
 
 pub use self::held::{Held, Terms};
+pub use self::oldest::Oldest;
 use super::{MAX_BATCH, MAX_WAIT, Queue, QueueError, QueueName, Receipt, ReceiveOptions, Received};
 use crate::telemetry::chain;
 
