@@ -5,7 +5,7 @@ use wacore::store::traits::TcTokenEntry;
 
 use crate::store::names::name;
 use crate::store::tokens::Stored;
-use crate::store::{SessionStore, failed};
+use crate::store::SessionStore;
 
 impl SessionStore {
     /// Reads a token and writes back what `change` makes of it, if anything.
