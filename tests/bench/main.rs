@@ -14,6 +14,7 @@ mod load;
 mod login;
 mod memory;
 mod passkeys;
+mod person;
 mod questions;
 mod report;
 mod scenes;
