@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use daemon::whatsapp::NETWORK;
 use serde_json::json;
+use shared::domain::account::Tier;
 use shared::domain::instance::Status;
 use shared::domain::shard::Shard;
-use shared::ids::InstanceId;
+use shared::ids::{InstanceId, SubscriptionId};
+use shared::storage::accounts::{Accounts, SubscriptionChange, SubscriptionChanged};
 use shared::storage::instances::Instances;
 use shared::storage::leases::{Lease, Leases};
 use testbed::caller::{Bases, Caller};
@@ -87,17 +89,24 @@ impl Network {
 
 /// An instance that is paired.
 pub struct Line {
+    /// Its id.
+    pub id: InstanceId,
+    /// The subscription of its owner, who has no other instance.
+    pub subscription: SubscriptionId,
     /// The shard that it keeps.
     pub shard: Shard,
     /// A caller with a key of it.
     pub key: Caller,
+    /// The number of the phone that it is linked to.
+    pub own: String,
 }
 
 /// The deployment without its daemons. Nobody reaches the stores over their relays who is not told to.
 pub struct Fleet {
     /// The sandbox's phones.
     pub phones: Phones,
-    stores: Stores,
+    /// The table and the queues.
+    pub stores: Stores,
     instances: Instances,
     leases: Leases,
     api: Caller,
@@ -171,9 +180,24 @@ impl Fleet {
         let stored = Box::pin(self.instances.get_of_any(id)).await.expect("read");
         let stored = stored.expect("it was made");
         Line {
+            id,
+            subscription: stored.subscription,
             shard: stored.shard,
             key,
+            own,
         }
+    }
+
+    /// Allows an instance's owner as many texts in a month as anybody may have.
+    pub async fn allow_most(&self, line: &Line) {
+        let accounts = Accounts::new(self.stores.records.clone());
+        let change = SubscriptionChange {
+            tier: Some(Tier::Max),
+            ..SubscriptionChange::default()
+        };
+        let changing = accounts.update_subscription(line.subscription, change);
+        let changed = Box::pin(changing).await.expect("stored");
+        assert!(matches!(changed, SubscriptionChanged::Done(_)), "{changed:?}");
     }
 
     /// How many shards there are.

@@ -1,7 +1,8 @@
 //! Measures a local stack: how long each route takes under load, how fast texts and images come to phones beside the bare
 //! library, how fast events come to webhooks and to the realtime feed, how long questions take while texts wait, and whether a login's
-//! time tells who has an account. Measures daemons that are processes of their own, too: what idle instances cost, and how long
-//! instances go without a daemon. `docs/capacity.md` has figures.
+//! time tells who has an account. Measures daemons that are processes of their own, too: what idle instances cost, how long
+//! instances go without a daemon, and whether the trouble of one holds up the others.
+//! `docs/capacity.md` has figures.
 
 mod bare;
 mod cpu;
@@ -13,6 +14,7 @@ mod images;
 mod load;
 mod login;
 mod memory;
+mod overload;
 mod passkeys;
 mod person;
 mod questions;
@@ -22,6 +24,7 @@ mod send;
 mod stack;
 mod takeover;
 mod traffic;
+mod troubles;
 mod user;
 
 use std::process::ExitCode;
@@ -99,6 +102,8 @@ enum What {
     Idle(idle::Size),
     /// Daemons that are killed, started and stopped while texts go out
     Takeover(takeover::Size),
+    /// Texts of many instances while another one is flooded, stuck or poisoned, or its table is in trouble
+    Overload(overload::Size),
 }
 
 #[tokio::main]
@@ -143,5 +148,6 @@ async fn measure(what: What) -> bool {
         What::Login { times, cost } => login::run(times.max(1), cost).await,
         What::Idle(size) => Box::pin(idle::run(&size)).await,
         What::Takeover(size) => Box::pin(takeover::run(&size)).await,
+        What::Overload(size) => Box::pin(overload::run(&size)).await,
     }
 }

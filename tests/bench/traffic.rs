@@ -114,6 +114,17 @@ impl Traffic {
         false
     }
 
+    /// How long each text took from its request until it came, of those that were asked for from `since` until `until`.
+    pub fn took(&self, since: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Duration> {
+        let sent = self.sent.lock().expect("no holder panics");
+        let wanted = sent.iter().filter(|text| (since..until).contains(&text.asked));
+        let took = wanted.filter_map(|text| {
+            let came = self.arrived.get(&text.text)?;
+            Some((*came - text.asked).to_std().unwrap_or_default())
+        });
+        took.collect()
+    }
+
     /// The longest time of a text of each of these instances, from its request until it came, among those that were asked for
     /// at `since` or later.
     pub fn slowest_of_each(&self, instances: &[usize], since: DateTime<Utc>) -> Vec<Duration> {
