@@ -1,7 +1,7 @@
 //! Measures a local stack: how long each route takes under load, how fast texts and images come to phones beside the bare
 //! library, how fast events come to webhooks and to the realtime feed, how long questions take while texts wait, and whether a login's
 //! time tells who has an account. Measures daemons that are processes of their own, too: what idle instances cost, how long
-//! instances go without a daemon, and whether the trouble of one holds up the others.
+//! instances go without a daemon or with a socket that has died, and whether the trouble of one holds up the others.
 //! `docs/capacity.md` has figures.
 
 mod bare;
@@ -26,6 +26,7 @@ mod takeover;
 mod traffic;
 mod troubles;
 mod user;
+mod zombies;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -104,6 +105,8 @@ enum What {
     Takeover(takeover::Size),
     /// Texts of many instances while another one is flooded, stuck or poisoned, or its table is in trouble
     Overload(overload::Size),
+    /// Sockets that die without a word: how long until their instances are back
+    Zombies(zombies::Size),
 }
 
 #[tokio::main]
@@ -149,5 +152,6 @@ async fn measure(what: What) -> bool {
         What::Idle(size) => Box::pin(idle::run(&size)).await,
         What::Takeover(size) => Box::pin(takeover::run(&size)).await,
         What::Overload(size) => Box::pin(overload::run(&size)).await,
+        What::Zombies(size) => Box::pin(zombies::run(&size)).await,
     }
 }
