@@ -12,6 +12,7 @@ use futures::{StreamExt as _, stream};
 use sandbox::script::SendRequest;
 use sandbox::{Config, Phone, Sandbox};
 use serde_json::json;
+use testbed::wait::look_for;
 use tests::flow::{Paired, pair};
 use tests::hook::Hook;
 use tokio::task::JoinSet;
@@ -229,19 +230,16 @@ impl Stage {
     /// Waits until the endpoints have heard of all these texts and the followers of as many events as they ought to; answers
     /// what was told: by the event's id, its text, and when it came.
     async fn all_told(&self, texts: &Texts, followed: usize) -> HashMap<String, (String, Instant)> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            let is_over = Instant::now() >= deadline;
+        let all = look_for(LOOK, PATIENCE, async || {
             let came: usize = self.instances.iter().map(|instance| instance.hook.count()).sum();
             let is_followed = self.followers.count() >= followed || self.followers.lost() > 0;
-            if is_over || (came >= texts.len() && is_followed) {
-                let told = self.told(texts);
-                if is_over || told.len() >= texts.len() {
-                    return told;
-                }
+            if came < texts.len() || !is_followed {
+                return None;
             }
-            tokio::time::sleep(LOOK).await;
-        }
+            let told = self.told(texts);
+            (told.len() >= texts.len()).then_some(told)
+        });
+        all.await.unwrap_or_else(|| self.told(texts))
     }
 
     /// What the endpoints have heard of these texts.

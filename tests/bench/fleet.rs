@@ -2,35 +2,26 @@
 //! is where it was started.
 
 use std::process::Stdio;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use daemon::whatsapp::NETWORK;
-use functions::service::{self, States};
 use serde_json::json;
-use shared::clock::{Clock, SystemClock};
-use shared::config::Wrapping;
+use shared::domain::account::Tier;
 use shared::domain::instance::Status;
-use shared::ids::InstanceId;
-use shared::mail::NoMailer;
-use shared::seal::Purpose;
+use shared::domain::shard::Shard;
+use shared::ids::{InstanceId, SubscriptionId};
+use shared::storage::accounts::{Accounts, SubscriptionChange, SubscriptionChanged};
 use shared::storage::instances::Instances;
 use shared::storage::leases::{Lease, Leases};
-use testbed::bucket::in_directory;
 use testbed::caller::{Bases, Caller};
-use testbed::queues::queues;
-use testbed::served::Served;
-use testbed::sqs::SqsStandIn;
-use testbed::table::Database;
-use testbed::wait::in_time;
+use testbed::wait::{in_time, look_for};
 use testbed::world::Keys;
 use tests::daemon_process::{DaemonProcess, Surroundings};
+use tests::deployment::{Api, Starter, Stores};
 use tests::flow::unique;
 use tests::phones::Phones;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
-use tokio::time::Instant;
 
 /// The binaries of a daemon and of a sandbox, which are built beside this one.
 const DAEMON: &str = "daemon-under-test";
@@ -100,27 +91,28 @@ impl Network {
 pub struct Line {
     /// Its id.
     pub id: InstanceId,
+    /// The subscription of its owner, who has no other instance.
+    pub subscription: SubscriptionId,
+    /// The shard that it keeps.
+    pub shard: Shard,
     /// A caller with a key of it.
     pub key: Caller,
+    /// The number of the phone that it is linked to.
+    pub own: String,
 }
 
-/// The deployment without its daemons.
+/// The deployment without its daemons. Nobody reaches the stores over their relays who is not told to.
 pub struct Fleet {
     /// The sandbox's phones.
     pub phones: Phones,
-    /// The table's address.
-    pub table: String,
-    /// The instances past the API.
-    pub instances: Instances,
+    /// The table and the queues.
+    pub stores: Stores,
+    instances: Instances,
     leases: Leases,
     api: Caller,
-    surroundings: Surroundings,
-    /// How many daemons were started.
-    started: AtomicUsize,
-    keys: Keys,
-    _sqs: SqsStandIn,
-    _database: Database,
-    _api: Served,
+    starter: Starter,
+    _keys: Keys,
+    _api: Api,
 }
 
 impl Fleet {
@@ -131,65 +123,41 @@ impl Fleet {
         shards: u32,
         variables: Vec<(&'static str, String)>,
     ) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let database = Database::start().await;
-        let (queues, _) = queues(Arc::clone(&clock), NETWORK, shards).await;
-        let queues = Arc::new(queues);
-        let sqs = SqsStandIn::over(queues.clone()).await;
-        let keys = Keys::new();
-        let sealer = keys.sealer(&database.table()).restricted_to(&[Purpose::Content]);
-        let sealer = Arc::new(sealer.making_no_keys());
-        let bucket = in_directory(
-            keys.directory(),
-            "http://waxwing.example",
-            Arc::clone(&sealer),
-            Arc::clone(&clock),
-        );
+        let (stores, keys) = (Stores::start(shards).await, Keys::new());
         let mut config = testbed::config::functions(shards, keys.file());
         config.users.user_rate = UNLIMITED;
         config.auth.auth_rate = UNLIMITED;
-        let states = States::new(
-            &config,
-            database.table(),
-            queues,
-            sealer,
-            bucket,
-            Arc::new(NoMailer),
-            clock,
-        );
-        let served = Served::start(service::all(states.expect("a queue prefix"))).await;
+        let serving = Api::past_relays(&stores, &config, keys.wrapper(), keys.directory());
+        let api = Box::pin(serving).await;
+        let surroundings = Surroundings {
+            variables,
+            ..stores.past_relays(clients.to_owned(), config.wrapping, keys.directory().to_owned())
+        };
         Self {
             phones: Phones::new(admin),
-            table: database.endpoint.clone(),
-            instances: Instances::new(database.table()),
-            leases: Leases::new(database.table(), NETWORK),
-            api: Caller::over_http(Bases::one(&served.url())),
-            surroundings: Surroundings {
-                table: database.endpoint.clone(),
-                queue: sqs.endpoint().to_owned(),
-                sandbox: clients.to_owned(),
-                wrapping: Wrapping::File(keys.file()),
-                directory: keys.directory().to_owned(),
-                shards,
-                variables,
-            },
-            started: AtomicUsize::new(0),
-            keys,
-            _sqs: sqs,
-            _database: database,
-            _api: served,
+            instances: Instances::new(stores.records.clone()),
+            leases: stores.leases(),
+            api: Caller::over_http(Bases::one(&api.url())),
+            starter: Starter::of(program(DAEMON), surroundings),
+            stores,
+            _keys: keys,
+            _api: api,
         }
     }
 
-    /// Starts a daemon, which reaches the table at this address.
-    pub async fn daemon(&self, table: &str) -> DaemonProcess {
-        let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let log = self.keys.directory().join(format!("daemon-{number}.log"));
-        let surroundings = Surroundings {
-            table: table.to_owned(),
-            ..self.surroundings.clone()
-        };
-        DaemonProcess::start(&program(DAEMON), &log, &surroundings).await
+    /// Where daemons reach the table, unless they are told otherwise.
+    pub fn table(&self) -> &str {
+        self.starter.table()
+    }
+
+    /// Starts a daemon.
+    pub async fn daemon(&self) -> DaemonProcess {
+        self.starter.start().await
+    }
+
+    /// Starts a daemon that reaches the table at this address.
+    pub async fn daemon_on(&self, table: &str) -> DaemonProcess {
+        self.starter.start_on(table).await
     }
 
     /// Registers a user, and links an instance of it to a phone of its own.
@@ -208,15 +176,33 @@ impl Fleet {
         .await
         .expect("a QR code");
         self.phones.scan(&own, code.as_str().expect("a text")).await;
+        let id: InstanceId = id.parse().expect("an instance's");
+        let stored = Box::pin(self.instances.get_of_any(id)).await.expect("read");
+        let stored = stored.expect("it was made");
         Line {
-            id: id.parse().expect("an instance's"),
+            id,
+            subscription: stored.subscription,
+            shard: stored.shard,
             key,
+            own,
         }
+    }
+
+    /// Allows an instance's owner as many texts in a month as anybody may have.
+    pub async fn allow_most(&self, line: &Line) {
+        let accounts = Accounts::new(self.stores.records.clone());
+        let change = SubscriptionChange {
+            tier: Some(Tier::Max),
+            ..SubscriptionChange::default()
+        };
+        let changing = accounts.update_subscription(line.subscription, change);
+        let changed = Box::pin(changing).await.expect("stored");
+        assert!(matches!(changed, SubscriptionChanged::Done(_)), "{changed:?}");
     }
 
     /// How many shards there are.
     pub fn shards(&self) -> usize {
-        usize::try_from(self.surroundings.shards).expect("small")
+        usize::try_from(self.stores.shards).expect("small")
     }
 
     /// The shards' leases, as far as they were ever taken.
@@ -259,19 +245,21 @@ impl Fleet {
     }
 }
 
-/// Looks again and again with this pause; `None` where nothing is found for as long as `patience`.
-pub async fn look_for<T>(
-    pause: Duration,
-    patience: Duration,
-    mut look: impl AsyncFnMut() -> Option<T>,
-) -> Option<T> {
-    let deadline = Instant::now() + patience;
-    loop {
-        let found = look().await;
-        if found.is_some() || Instant::now() >= deadline {
-            return found;
+/// Whether this process, and each that it starts, may have so many files open; says so where they may not.
+pub fn may_open(files: usize) -> bool {
+    let limits = std::fs::read_to_string("/proc/self/limits").expect("it runs");
+    let line = limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"));
+    let most = line.expect("a limit").split_whitespace().next();
+    // Where there is no bound, it is no number.
+    let most = most.and_then(|most| most.parse::<usize>().ok());
+    match most.filter(|most| *most < files) {
+        Some(most) => {
+            println!("{most} open files are allowed: `ulimit -n {files}`");
+            false
         }
-        tokio::time::sleep(pause).await;
+        None => true,
     }
 }
 

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::cpu::cpu;
-use crate::fleet::{Fleet, Network};
+use crate::fleet::{Fleet, Network, may_open};
 use crate::memory::Memory;
 use crate::report::{count, ms};
 
@@ -64,16 +64,13 @@ pub async fn run(size: &Size) -> bool {
         println!("no instances are to be measured");
         return false;
     };
-    if let Some(files) = open_files().filter(|files| *files < most + OTHER_FILES) {
-        println!(
-            "{files} open files are allowed: `ulimit -n {}`",
-            most + OTHER_FILES
-        );
+    if !may_open(most + OTHER_FILES) {
         return false;
     }
     let network = Network::start().await;
     let variables = vec![("WAXWING_SESSION_STARTS", size.starts.to_string())];
-    let fleet = Fleet::start(&network.clients, &network.admin, size.shards, variables).await;
+    let starting = Fleet::start(&network.clients, &network.admin, size.shards, variables);
+    let fleet = Box::pin(starting).await;
     let mut bench = Bench {
         size,
         fleet,
@@ -179,7 +176,7 @@ impl Bench<'_> {
     /// Ends the daemon and starts another one.
     async fn restart(&mut self) -> Option<()> {
         self.stop().await;
-        self.daemon = Some(self.fleet.daemon(&self.fleet.table).await);
+        self.daemon = Some(self.fleet.daemon().await);
         self.connected().await
     }
 
@@ -189,7 +186,7 @@ impl Bench<'_> {
         let (fleet, keys) = (&self.fleet, &self.keys);
         let (are_there, began) = (CancellationToken::new(), Instant::now());
         let connecting = async {
-            let daemon = fleet.daemon(&fleet.table).await;
+            let daemon = fleet.daemon().await;
             let connected = fleet.until_connected(keys.len()).await;
             let took = began.elapsed();
             are_there.cancel();
@@ -205,8 +202,8 @@ impl Bench<'_> {
     /// it is idle.
     async fn counted_restart(&mut self) -> Option<(Bill, Bill)> {
         self.stop().await;
-        let relay = Relay::metering(&self.fleet.table).await;
-        self.daemon = Some(self.fleet.daemon(relay.endpoint()).await);
+        let relay = Relay::metering(self.fleet.table()).await;
+        self.daemon = Some(self.fleet.daemon_on(relay.endpoint()).await);
         self.connected().await?;
         tokio::time::sleep(Duration::from_secs(self.size.settle)).await;
         let start = relay.settled_bill().await;
@@ -362,13 +359,4 @@ impl Each {
 /// Whether what is asked about this is asked for instances. Leases and beats are read and written however many there are.
 fn is_of_instances(subject: &str) -> bool {
     !matches!(subject, "leases" | "daemons")
-}
-
-/// How many files a process may have open that this one starts; `None` where there is no bound.
-fn open_files() -> Option<usize> {
-    let limits = std::fs::read_to_string("/proc/self/limits").expect("it runs");
-    let line = limits
-        .lines()
-        .find_map(|line| line.strip_prefix("Max open files"));
-    line.expect("a limit").split_whitespace().next()?.parse().ok()
 }

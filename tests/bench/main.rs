@@ -1,7 +1,8 @@
 //! Measures a local stack: how long each route takes under load, how fast texts and images come to phones beside the bare
 //! library, how fast events come to webhooks and to the realtime feed, how long questions take while texts wait, and whether a login's
-//! time tells who has an account. Measures daemons that are processes of their own, too: what idle instances cost, and how long
-//! instances go without a daemon. `docs/capacity.md` has figures.
+//! time tells who has an account. Measures daemons that are processes of their own, too: what idle instances cost, how long
+//! instances go without a daemon or with a socket that has died, and whether the trouble of one holds up the others.
+//! `docs/capacity.md` has figures.
 
 mod bare;
 mod cpu;
@@ -13,7 +14,9 @@ mod images;
 mod load;
 mod login;
 mod memory;
+mod overload;
 mod passkeys;
+mod person;
 mod questions;
 mod report;
 mod scenes;
@@ -21,7 +24,9 @@ mod send;
 mod stack;
 mod takeover;
 mod traffic;
+mod troubles;
 mod user;
+mod zombies;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -98,6 +103,10 @@ enum What {
     Idle(idle::Size),
     /// Daemons that are killed, started and stopped while texts go out
     Takeover(takeover::Size),
+    /// Texts of many instances while another one is flooded, stuck or poisoned, or its table is in trouble
+    Overload(overload::Size),
+    /// Sockets that die without a word: how long until their instances are back
+    Zombies(zombies::Size),
 }
 
 #[tokio::main]
@@ -142,5 +151,7 @@ async fn measure(what: What) -> bool {
         What::Login { times, cost } => login::run(times.max(1), cost).await,
         What::Idle(size) => Box::pin(idle::run(&size)).await,
         What::Takeover(size) => Box::pin(takeover::run(&size)).await,
+        What::Overload(size) => Box::pin(overload::run(&size)).await,
+        What::Zombies(size) => Box::pin(zombies::run(&size)).await,
     }
 }

@@ -12,7 +12,7 @@ use sandbox::script::NewPhone;
 use sandbox::{Config, Sandbox};
 use serde_json::json;
 use shared::clock::{Clock as _, SystemClock};
-use testbed::wait::until;
+use testbed::wait::{look_for, until};
 use tests::flow::pair;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -27,6 +27,12 @@ const PEOPLE: usize = 8;
 
 /// How many requests of an instance, or texts of a client, are under way at once.
 const AT_ONCE: usize = 16;
+
+/// How often the phones are asked. Seldom: their answers cost time that the senders need.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// How long texts may take to come, once the last request is answered.
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// The cheapest hash of a password: nobody logs in here.
 const BCRYPT_COST: u32 = 4;
@@ -223,10 +229,8 @@ where
 
 /// When each text arrived and how often, once so many are there.
 async fn arrivals(people: &[sandbox::Phone], wanted: usize) -> HashMap<String, (DateTime<Utc>, u32)> {
-    // The phones are asked seldom: their answers cost time that the senders need.
-    let mut patience = Duration::ZERO;
-    loop {
-        let mut found = HashMap::new();
+    let mut found: HashMap<String, (DateTime<Utc>, u32)> = HashMap::new();
+    look_for(LOOK, PATIENCE, async || {
         let mut arrived = 0;
         for phone in people {
             let inbox = inbox(phone).await;
@@ -237,10 +241,8 @@ async fn arrivals(people: &[sandbox::Phone], wanted: usize) -> HashMap<String, (
                 found.insert(text, (at, entry.copies));
             }
         }
-        if arrived >= wanted || patience > Duration::from_mins(5) {
-            return found;
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        patience += Duration::from_millis(500);
-    }
+        (arrived >= wanted).then_some(())
+    })
+    .await;
+    found
 }

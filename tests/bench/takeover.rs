@@ -11,16 +11,20 @@ use futures::{StreamExt as _, stream};
 use sandbox::{Config, Sandbox};
 use shared::clock::{Clock as _, SystemClock};
 use shared::domain::shard::Shard;
+use testbed::wait::look_for;
 use tests::daemon_process::DaemonProcess;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::fleet::{Fleet, Line, look_for};
+use crate::fleet::{Fleet, Line};
 use crate::report::ms;
 use crate::traffic::Traffic;
 
 /// How often the leases are read, and so how exact the times without an owner are.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// The time between two texts of an instance.
+const INTERVAL: Duration = Duration::from_secs(1);
 
 /// How many instances are made ready at once.
 const AT_ONCE: usize = 4;
@@ -53,7 +57,7 @@ pub async fn run(size: &Size) -> bool {
     let address = "127.0.0.1:0".parse().expect("an address");
     let sandbox = Sandbox::start(Config::new(address)).await.expect("a sandbox");
     let (clients, admin) = (sandbox.ws_url(), sandbox.admin_url());
-    let fleet = Fleet::start(&clients, &admin, size.shards, Vec::new()).await;
+    let fleet = Box::pin(Fleet::start(&clients, &admin, size.shards, Vec::new())).await;
     let Some(mut stage) = Box::pin(Stage::set(&sandbox, fleet, size)).await else {
         return false;
     };
@@ -141,15 +145,10 @@ impl Stage {
         until_even(&fleet, &daemons).await?;
         let pairing = stream::iter(0..size.instances.max(1)).map(|_| fleet.pair());
         let lines: Vec<Line> = pairing.buffer_unordered(AT_ONCE).collect().await;
-        let mut shards = Vec::new();
-        for line in &lines {
-            let found = Box::pin(fleet.instances.get_of_any(line.id)).await;
-            shards.push(found.expect("read").expect("it was made").shard);
-        }
         if !fleet.until_connected(lines.len()).await {
             return None;
         }
-        let mut traffic = Traffic::start(sandbox, &lines).await;
+        let mut traffic = Traffic::start(sandbox, &lines, INTERVAL).await;
         let all: Vec<usize> = (0..lines.len()).collect();
         let firsts = traffic.next_of_each(&all, DateTime::UNIX_EPOCH).await;
         if firsts.len() < all.len() {
@@ -159,7 +158,7 @@ impl Stage {
         Some(Self {
             fleet,
             daemons,
-            shards,
+            shards: lines.into_iter().map(|line| line.shard).collect(),
             traffic,
         })
     }
@@ -257,7 +256,7 @@ impl Stage {
 }
 
 async fn start(fleet: &Fleet) -> Daemon {
-    let process = fleet.daemon(&fleet.table).await;
+    let process = fleet.daemon().await;
     Daemon {
         name: process.name(),
         process,

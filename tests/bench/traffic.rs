@@ -1,26 +1,22 @@
-//! A trickle of texts: each instance writes to a phone of its own, a text a second, until it is told to end.
+//! A trickle of texts: each instance writes to a phone of its own, at a steady rate, until it is told to end.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::http::Method;
 use chrono::{DateTime, Utc};
-use sandbox::script::NewPhone;
-use sandbox::{Phone, Sandbox};
+use sandbox::Sandbox;
 use serde_json::json;
 use shared::clock::{Clock as _, SystemClock};
 use testbed::caller::Caller;
+use testbed::wait::look_for;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::bare::after;
-use crate::fleet::{Line, look_for};
-
-/// The time between two texts of an instance.
-const INTERVAL: Duration = Duration::from_secs(1);
+use crate::fleet::Line;
+use crate::person::Person;
 
 /// How often it is looked what has come. The phones say when.
 const LOOK: Duration = Duration::from_millis(250);
@@ -28,43 +24,38 @@ const LOOK: Duration = Duration::from_millis(250);
 /// How long a text may take to come. The queue gives a job that a dead daemon held to nobody for a while.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// A text that the API has accepted.
+/// A text that the API was asked to send.
 struct Sent {
     instance: usize,
     text: String,
-    /// When its request began.
+    /// When its request was due.
     asked: DateTime<Utc>,
+    /// Whether the API has not accepted it.
+    is_refused: bool,
 }
 
 /// What the instances have sent, and what has come of it. The instances end with this.
 pub struct Traffic {
-    /// For each instance, the phone that it writes to.
-    phones: Vec<Phone>,
-    /// For each phone, how far its inbox was read.
-    places: Vec<Option<String>>,
+    /// For each instance, the person whom it writes to.
+    people: Vec<Person>,
     sent: Arc<Mutex<Vec<Sent>>>,
-    /// How many texts the API has not accepted.
-    refused: Arc<AtomicUsize>,
     arrived: HashMap<String, DateTime<Utc>>,
     stop: CancellationToken,
     writing: JoinSet<()>,
 }
 
 impl Traffic {
-    /// Has these instances write.
-    pub async fn start(sandbox: &Sandbox, lines: &[Line]) -> Self {
+    /// Has these instances write, each a text in this time.
+    pub async fn start(sandbox: &Sandbox, lines: &[Line], interval: Duration) -> Self {
         let mut traffic = Self {
-            phones: Vec::new(),
-            places: vec![None; lines.len()],
+            people: Vec::new(),
             sent: Arc::default(),
-            refused: Arc::default(),
             arrived: HashMap::new(),
             stop: CancellationToken::new(),
             writing: JoinSet::new(),
         };
         for _ in lines {
-            let phone = sandbox.create_phone(NewPhone::default()).await.expect("a phone");
-            traffic.phones.push(phone);
+            traffic.people.push(Person::new(sandbox).await);
         }
         let (began, all) = (Instant::now(), u32::try_from(lines.len()).expect("small"));
         for (n, line) in (0_u32..).zip(lines) {
@@ -72,16 +63,13 @@ impl Traffic {
             let writer = Writer {
                 instance,
                 key: line.key.clone(),
-                to: traffic.phones[instance].number().to_owned(),
+                to: traffic.people[instance].number().to_owned(),
                 sent: Arc::clone(&traffic.sent),
-                refused: Arc::clone(&traffic.refused),
+                stop: traffic.stop.clone(),
             };
             // They do not write all at once.
-            let first = began + INTERVAL * n / all;
-            let stop = traffic.stop.clone();
-            traffic.writing.spawn(async move {
-                stop.run_until_cancelled(writer.write(first)).await;
-            });
+            let first = began + interval * n / all;
+            traffic.writing.spawn(writer.write(first, interval));
         }
         traffic
     }
@@ -126,6 +114,17 @@ impl Traffic {
         false
     }
 
+    /// How long each text took from its request until it came, of those that were asked for from `since` until `until`.
+    pub fn took(&self, since: DateTime<Utc>, until: DateTime<Utc>) -> Vec<Duration> {
+        let sent = self.sent.lock().expect("no holder panics");
+        let wanted = sent.iter().filter(|text| (since..until).contains(&text.asked));
+        let took = wanted.filter_map(|text| {
+            let came = self.arrived.get(&text.text)?;
+            Some((*came - text.asked).to_std().unwrap_or_default())
+        });
+        took.collect()
+    }
+
     /// The longest time of a text of each of these instances, from its request until it came, among those that were asked for
     /// at `since` or later.
     pub fn slowest_of_each(&self, instances: &[usize], since: DateTime<Utc>) -> Vec<Duration> {
@@ -149,7 +148,8 @@ impl Traffic {
             ended.expect("no instance's task panics");
         }
         let is_whole = self.settle().await;
-        let refused = self.refused.load(Ordering::Relaxed);
+        let sent = self.sent.lock().expect("no holder panics");
+        let refused = sent.iter().filter(|text| text.is_refused).count();
         if refused > 0 {
             println!("{refused} texts were not accepted");
         }
@@ -158,8 +158,8 @@ impl Traffic {
 
     /// Reads what has come.
     async fn look(&mut self) {
-        for (phone, place) in self.phones.iter().zip(&mut self.places) {
-            for entry in after(phone, place).await {
+        for person in &mut self.people {
+            for entry in person.news().await {
                 let came: DateTime<Utc> = entry.received_at.parse().expect("RFC 3339");
                 if let Some(text) = entry.content.text {
                     self.arrived.entry(text).or_insert(came);
@@ -171,7 +171,8 @@ impl Traffic {
     /// How many texts that were asked for before this moment have not come.
     fn missing(&self, until: DateTime<Utc>) -> usize {
         let sent = self.sent.lock().expect("no holder panics");
-        let missing = |text: &&Sent| text.asked < until && !self.arrived.contains_key(&text.text);
+        let missing =
+            |text: &&Sent| text.asked < until && !text.is_refused && !self.arrived.contains_key(&text.text);
         sent.iter().filter(missing).count()
     }
 }
@@ -182,30 +183,39 @@ struct Writer {
     key: Caller,
     to: String,
     sent: Arc<Mutex<Vec<Sent>>>,
-    refused: Arc<AtomicUsize>,
+    stop: CancellationToken,
 }
 
 impl Writer {
-    /// Writes a text each second. One that is late makes the ones behind it late.
-    async fn write(self, first: Instant) {
-        let mut ticks = interval_at(first, INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    /// Writes a text in each interval, until it is told to stop: a request that has begun is answered first. One that is late
+    /// makes the ones behind it late, and their times count from when they were due.
+    async fn write(self, first: Instant, interval: Duration) {
+        let mut ticks = interval_at(first, interval);
         for n in 0_u64.. {
-            ticks.tick().await;
-            let (text, asked) = (format!("{}-{n}", self.instance), SystemClock.now());
+            let Some(due) = self.stop.run_until_cancelled(ticks.tick()).await else {
+                return;
+            };
+            let (text, asked) = (
+                format!("{}-{n}", self.instance),
+                SystemClock.now() - due.elapsed(),
+            );
             let body = json!({"to": self.to, "text": text});
+            let place = {
+                let mut sent = self.sent.lock().expect("no holder panics");
+                sent.push(Sent {
+                    instance: self.instance,
+                    text,
+                    asked,
+                    is_refused: false,
+                });
+                sent.len() - 1
+            };
             let answer = self
                 .key
                 .try_request(Method::POST, "/api/messages/text", body)
                 .await;
-            if answer.is_ok_and(|answer| answer.status == 202) {
-                self.sent.lock().expect("no holder panics").push(Sent {
-                    instance: self.instance,
-                    text,
-                    asked,
-                });
-            } else {
-                self.refused.fetch_add(1, Ordering::Relaxed);
+            if !answer.is_ok_and(|answer| answer.status == 202) {
+                self.sent.lock().expect("no holder panics")[place].is_refused = true;
             }
         }
     }

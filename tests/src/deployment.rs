@@ -2,20 +2,21 @@
 //! store.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use daemon::whatsapp::NETWORK;
 use functions::service::{self, States};
 use shared::bucket::Bucket;
 use shared::clock::{Clock, SystemClock};
-use shared::config::Functions;
+use shared::config::{Functions, Wrapping};
 use shared::domain::message::MessageRecord;
 use shared::ids::InstanceId;
 use shared::mail::NoMailer;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::sqs::SqsQueue;
-use shared::queue::{Queue as _, QueueNames};
+use shared::queue::{Queue, QueueNames};
 use shared::seal::{KeyWrapper, Purpose, Sealer};
 use shared::storage::Table;
 use shared::storage::leases::Leases;
@@ -47,8 +48,8 @@ pub struct Stores {
     pub names: QueueNames,
     /// Shards of the network.
     pub shards: u32,
-    _sqs: SqsStandIn,
-    _database: Database,
+    sqs: SqsStandIn,
+    database: Database,
 }
 
 impl Stores {
@@ -65,8 +66,31 @@ impl Stores {
             queues,
             names,
             shards,
-            _sqs: sqs,
-            _database: database,
+            sqs,
+            database,
+        }
+    }
+
+    /// What a daemon finds that reaches both over the relays. Its data keys are wrapped so, its bucket is in a folder of this
+    /// directory, and it connects to this WebSocket.
+    pub fn over_relays(&self, sandbox: String, wrapping: Wrapping, directory: PathBuf) -> Surroundings {
+        Surroundings {
+            table: self.table.endpoint().to_owned(),
+            queue: self.queue.endpoint().to_owned(),
+            sandbox,
+            wrapping,
+            directory,
+            shards: self.shards,
+            variables: Vec::new(),
+        }
+    }
+
+    /// The same where it reaches both past the relays, which take time of their own.
+    pub fn past_relays(&self, sandbox: String, wrapping: Wrapping, directory: PathBuf) -> Surroundings {
+        Surroundings {
+            table: self.database.endpoint.clone(),
+            queue: self.sqs.endpoint().to_owned(),
+            ..self.over_relays(sandbox, wrapping, directory)
         }
     }
 
@@ -148,9 +172,30 @@ impl Api {
         wrapper: Arc<dyn KeyWrapper>,
         directory: &Path,
     ) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let queue = SqsQueue::from_config(&shared::aws::stand_in(stores.queue.endpoint()));
         let records = table(stores.table.endpoint());
+        Self::over(records, Arc::new(queue), config, wrapper, directory).await
+    }
+
+    /// The same past the relays, with the queues at hand as in a process that has them.
+    pub async fn past_relays(
+        stores: &Stores,
+        config: &Functions,
+        wrapper: Arc<dyn KeyWrapper>,
+        directory: &Path,
+    ) -> Self {
+        let queue = stores.queues.clone();
+        Self::over(stores.records.clone(), queue, config, wrapper, directory).await
+    }
+
+    async fn over(
+        records: Table,
+        queue: Arc<dyn Queue>,
+        config: &Functions,
+        wrapper: Arc<dyn KeyWrapper>,
+        directory: &Path,
+    ) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let sealer = Sealer::new(records.clone(), wrapper)
             .restricted_to(&[Purpose::Content])
             .making_no_keys();
@@ -164,7 +209,7 @@ impl Api {
         let states = States::new(
             config,
             records,
-            Arc::new(queue),
+            queue,
             Arc::clone(&sealer),
             bucket.clone(),
             Arc::new(NoMailer),
@@ -188,31 +233,48 @@ impl Api {
 /// Starts the daemons of a deployment, each with a log of its own in the deployment's directory.
 #[derive(Debug)]
 pub struct Starter {
-    program: &'static str,
+    program: String,
     surroundings: Surroundings,
-    started: usize,
+    started: AtomicUsize,
 }
 
 impl Starter {
     /// Starts this program in these surroundings.
-    pub const fn of(program: &'static str, surroundings: Surroundings) -> Self {
+    pub fn of(program: impl Into<String>, surroundings: Surroundings) -> Self {
         Self {
-            program,
+            program: program.into(),
             surroundings,
-            started: 0,
+            started: AtomicUsize::new(0),
         }
     }
 
     /// Another daemon, when it is up.
-    pub async fn start(&mut self) -> DaemonProcess {
-        let name = format!("daemon-{}.log", self.started);
-        self.started += 1;
-        let log = self.surroundings.directory.join(name);
-        DaemonProcess::start(self.program, &log, &self.surroundings).await
+    pub async fn start(&self) -> DaemonProcess {
+        self.start_in(&self.surroundings).await
+    }
+
+    /// The same for one that reaches the table at this address.
+    pub async fn start_on(&self, table: &str) -> DaemonProcess {
+        let surroundings = Surroundings {
+            table: table.to_owned(),
+            ..self.surroundings.clone()
+        };
+        self.start_in(&surroundings).await
+    }
+
+    async fn start_in(&self, surroundings: &Surroundings) -> DaemonProcess {
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let log = surroundings.directory.join(format!("daemon-{number}.log"));
+        DaemonProcess::start(&self.program, &log, surroundings).await
     }
 
     /// How many were started.
-    pub const fn started(&self) -> usize {
-        self.started
+    pub fn started(&self) -> usize {
+        self.started.load(Ordering::Relaxed)
+    }
+
+    /// Where they reach the table.
+    pub fn table(&self) -> &str {
+        &self.surroundings.table
     }
 }

@@ -55,6 +55,8 @@ pub struct Companion {
     pub device: u16,
     /// Whether it is connected now.
     pub connected: bool,
+    /// The number of its connection, which a fault may be aimed at; null where it has none. A later one has a higher number.
+    pub client: Option<u64>,
     /// What it says it is, as `chrome`.
     pub platform: String,
     /// On which system it says that it runs.
@@ -252,14 +254,21 @@ impl Phone {
 }
 
 fn info(unit: &Unit<'_>, account: Account, registry: Option<&Registry>) -> Result<PhoneInfo> {
-    let connected = |address: &Address| registry.is_some_and(|registry| registry.client(address).is_some());
+    let client = |device| {
+        let client = registry?.client(&Address::new(&account.phone, device))?;
+        Some(client.id)
+    };
     let companions = companions::all(unit, &account.phone)?
         .into_iter()
-        .map(|companion| Companion {
-            device: companion.device,
-            connected: connected(&Address::new(&account.phone, companion.device)),
-            platform: companion.platform,
-            name: companion.name,
+        .map(|companion| {
+            let client = client(companion.device);
+            Companion {
+                device: companion.device,
+                connected: client.is_some(),
+                client,
+                platform: companion.platform,
+                name: companion.name,
+            }
         })
         .collect();
     let available = presence::is_available(unit, &account.phone)?;

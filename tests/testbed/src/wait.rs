@@ -1,5 +1,6 @@
 //! Waiting for what must come, with a deadline.
 
+use std::iter::{repeat, successors};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -27,21 +28,37 @@ pub async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
 }
 
 /// The same with a deadline of its own, for what takes a slow machine longer.
-pub async fn until_within<T>(patience: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until_within<T>(patience: Duration, what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    let growing = |pause: &Duration| Some(LONGEST_PAUSE.min(*pause * 2));
+    let found = look_with(successors(Some(FIRST_PAUSE), growing), patience, look).await;
+    found.unwrap_or_else(|| panic!("{what} did not come within {} s", patience.as_secs()))
+}
+
+/// Looks again and again with this pause; `None` where nothing is found for as long as `patience`. For what must not be looked
+/// at often, and for whoever has more to say than that something did not come.
+pub async fn look_for<T>(
+    pause: Duration,
+    patience: Duration,
+    look: impl AsyncFnMut() -> Option<T>,
+) -> Option<T> {
+    look_with(repeat(pause), patience, look).await
+}
+
+/// The same with one of these pauses after each look.
+async fn look_with<T>(
+    pauses: impl Iterator<Item = Duration>,
+    patience: Duration,
+    mut look: impl AsyncFnMut() -> Option<T>,
+) -> Option<T> {
     let deadline = Instant::now() + patience;
-    let mut pause = FIRST_PAUSE;
-    loop {
-        if let Some(found) = look().await {
+    for pause in pauses {
+        let found = look().await;
+        if found.is_some() || Instant::now() >= deadline {
             return found;
         }
-        assert!(
-            Instant::now() < deadline,
-            "{what} did not come within {} s",
-            patience.as_secs()
-        );
         tokio::time::sleep(pause).await;
-        pause = LONGEST_PAUSE.min(pause * 2);
     }
+    None
 }
 
 /// Looks again and again, with this pause between two looks, until `look` is `Ok`. At the deadline it answers the last `Err`: what

@@ -12,7 +12,6 @@ use serde_json::{Value, json};
 use shared::bucket::{Area, Bucket, Length, ObjectName};
 use shared::ids::{InstanceId, MediaId};
 use testbed::caller::Caller;
-use testbed::wait::until_ok;
 use tests::host::{Host, ok, picture, status};
 use tests::patient::{PAUSE, Wish};
 use tokio::time::Instant;
@@ -140,15 +139,19 @@ impl Bodies {
         let id = made.data["id"].as_str().expect("an id").to_owned();
         let media: MediaId = id.parse().expect("a file's id");
         let object = ObjectName::new(Area::Upload, instance, media);
-        let put = until_ok(Instant::now() + self.patience, PAUSE, async || {
+        let deadline = Instant::now() + self.patience;
+        loop {
             let whole = stream::iter([Ok::<_, Infallible>(bytes.clone())]);
-            self.bucket
+            let put = self
+                .bucket
                 .put(&object, whole, Length::Exactly(size as u64))
-                .await
-        });
-        put.await
-            .unwrap_or_else(|error| panic!("{name} is not taken: {error}"));
-        id
+                .await;
+            let Err(error) = put else {
+                return id;
+            };
+            assert!(Instant::now() < deadline, "{name} is not taken: {error}");
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 }
 

@@ -33,8 +33,7 @@ impl RestartingSandbox {
 
     /// The WebSocket's URL, whatever becomes of the sandbox.
     pub fn ws_url(&self) -> String {
-        let url = self.wire.url().replace("http://", "ws://");
-        format!("{url}/ws/chat")
+        self.wire.ws_url()
     }
 
     /// The root certificate of its media host, in PEM. It is part of the state.

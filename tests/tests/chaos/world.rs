@@ -81,20 +81,16 @@ impl World {
         let keys = Relay::before(&kms.endpoint()).await;
         let wrapper = KmsKeyWrapper::new(&shared::aws::stand_in(keys.endpoint()), kms::KEY);
         let api = Api::start(&stores, &config(size), Arc::new(wrapper), &directory).await;
+        let key = Wrapping::Kms(kms::KEY.to_owned());
         let surroundings = Surroundings {
-            table: stores.table.endpoint().to_owned(),
-            queue: stores.queue.endpoint().to_owned(),
-            sandbox: sandbox.ws_url(),
-            wrapping: Wrapping::Kms(kms::KEY.to_owned()),
-            directory: directory.clone(),
-            shards: size.shards,
             variables: vec![
                 ("AWS_ENDPOINT_URL_KMS", keys.endpoint().to_owned()),
                 ("WAXWING_SANDBOX_CA", authority(&sandbox, &directory).await),
                 ("WAXWING_PRIVATE_ADDRESSES", "loopback".to_owned()),
             ],
+            ..stores.over_relays(sandbox.ws_url(), key, directory.clone())
         };
-        let mut starter = Starter::of(DAEMON, surroundings);
+        let starter = Starter::of(DAEMON, surroundings);
         let mut daemons = Vec::new();
         for _ in 0..size.daemons {
             daemons.push(Some(starter.start().await));

@@ -11,7 +11,6 @@ use shared::domain::message::State;
 use shared::ids::{InstanceId, MessageId};
 use shared::storage::messages::Messages;
 use testbed::caller::Caller;
-use testbed::wait::until_ok;
 use tests::patient::{Granted, PAUSE, Wish};
 use tokio::time::Instant;
 
@@ -133,19 +132,21 @@ impl Writer {
             (0..BULK).map(|n| json!({"kind": "text", "to": self.to, "text": format!("{name}-{n}")}));
         let body = json!({"messages": messages.collect::<Vec<_>>()});
         let mut attempts = 0;
-        let accepted = until_ok(deadline, PAUSE, async || {
+        let results = loop {
             let granted = self
                 .have(Method::POST, "/api/messages/bulk", Some(&body), name)
                 .await;
             attempts += granted.attempts;
             if granted.data["refused"] == 0 {
-                Ok(granted.data["results"].clone())
-            } else {
-                Err(granted.data)
+                break granted.data["results"].clone();
             }
-        });
-        let accepted = accepted.await;
-        let results = accepted.unwrap_or_else(|refused| panic!("{name} is not accepted: {refused}"));
+            assert!(
+                Instant::now() < deadline,
+                "{name} is not accepted: {}",
+                granted.data
+            );
+            tokio::time::sleep(PAUSE).await;
+        };
         for (n, result) in results.as_array().expect("a list").iter().enumerate() {
             self.note(&result["message"], What::Bulk, Shows::Message, asked_at);
             // A request that was repeated may have had its last message accepted before its first.
@@ -205,18 +206,20 @@ impl Writer {
 
     /// Waits until WhatsApp has a message.
     async fn until_sent(&self, id: MessageId) {
-        let sent = until_ok(Instant::now() + self.patience, PAUSE, async || {
+        let deadline = Instant::now() + self.patience;
+        loop {
             let record = self.records.get(self.instance, id).await.expect("read");
             let state = record.map(|record| record.state);
             if state.is_some_and(State::is_proof_of_sending) {
-                Ok(())
-            } else {
-                Err(state)
+                return;
             }
-        });
-        sent.await.unwrap_or_else(|state| {
-            panic!("{id} is not sent within {} s: {state:?}", self.patience.as_secs())
-        });
+            assert!(
+                Instant::now() < deadline,
+                "{id} is not sent within {} s: {state:?}",
+                self.patience.as_secs()
+            );
+            tokio::time::sleep(PAUSE).await;
+        }
     }
 
     /// Asks until it is granted.

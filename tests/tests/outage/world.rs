@@ -9,7 +9,7 @@ use sandbox::Sandbox;
 use shared::ids::InstanceId;
 use shared::seal;
 use testbed::caller::Bases;
-use tests::daemon_process::{DaemonProcess, Surroundings};
+use tests::daemon_process::DaemonProcess;
 use tests::deployment::{Api, Starter, Stores};
 use tests::flow::{Paired, pair};
 use tests::inside;
@@ -60,15 +60,7 @@ impl World {
         let wrapper = seal::wrapper(&aws, &config.wrapping).expect("a key file");
         let api = Api::start(&stores, &config, wrapper, &directory).await;
         let bases = Bases::one(&api.url());
-        let surroundings = Surroundings {
-            table: stores.table.endpoint().to_owned(),
-            queue: stores.queue.endpoint().to_owned(),
-            sandbox: sandbox.ws_url(),
-            wrapping: config.wrapping,
-            directory,
-            shards: SHARDS,
-            variables: Vec::new(),
-        };
+        let surroundings = stores.over_relays(sandbox.ws_url(), config.wrapping, directory);
         let mut world = Self {
             stores,
             daemons: Vec::new(),

@@ -3,9 +3,9 @@
 use wacore::store::error::Result;
 use wacore::store::traits::TcTokenEntry;
 
+use crate::store::SessionStore;
 use crate::store::names::name;
 use crate::store::tokens::Stored;
-use crate::store::SessionStore;
 
 impl SessionStore {
     /// Reads a token and writes back what `change` makes of it, if anything.

@@ -26,6 +26,32 @@ async fn a_dropped_client_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_connection_is_struck_by_the_number_that_it_is_listed_with() {
+    let sandbox = start(None).await;
+    let admin = Admin(sandbox.addr());
+    let (client, own) = TestClient::paired(&sandbox.ws_url(), admin, None).await;
+    let (bystander, _) = TestClient::paired(&sandbox.ws_url(), admin, Some(&own)).await;
+    let numbers =
+        |phones: &serde_json::Value| [0_usize, 1].map(|n| phones[0]["companions"][n]["client"].as_u64());
+    let before = numbers(&admin.ok("GET", "/admin/phones", "").await);
+    assert!(before.iter().all(Option::is_some), "{before:?}");
+    let target = Target {
+        client: before[0],
+        ..Target::default()
+    };
+    assert_eq!(
+        add(&sandbox, Rule::new(target, Fault::DropSocket)).await.clients,
+        1
+    );
+    let back = |phones: &serde_json::Value| numbers(phones)[0] > before[0];
+    let after = numbers(&admin.until("/admin/phones", back).await);
+    assert_eq!(after[1], before[1], "the account's other connection stands");
+    client.stop().await;
+    bystander.stop().await;
+    sandbox.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ban_closes_connections_and_says_for_how_long() {
     let sandbox = start(None).await;
     let admin = Admin(sandbox.addr());
