@@ -29,6 +29,9 @@ use super::journey::{End, Journey, is_fresh};
 use super::lanes::Job;
 use super::send::Sender;
 
+/// How long reading them together may take. One that is slow must not hold up the others for long.
+const DEADLINE: Duration = Duration::from_millis(500);
+
 /// Within which time a job is expected to begin whose record is read before its turn: half of how long a record is believed. A
 /// record that is read too early is read again, and costs another read unit.
 const AHEAD: Duration = Duration::from_secs(1);
@@ -98,10 +101,18 @@ impl Together {
     async fn tell(self, messages: Messages) {
         let which: Vec<Which> = self.0.iter().map(|(message, _)| *message).collect();
         let began = Instant::now();
-        let mut read: HashMap<_, _> = match messages.get_together(&which).await {
-            Ok(together) => together.read.into_iter().collect(),
-            Err(error) => {
+        let reading = tokio::time::timeout(DEADLINE, messages.get_together(&which));
+        let mut read: HashMap<_, _> = match reading.await {
+            Ok(Ok(together)) => together.read.into_iter().collect(),
+            Ok(Err(error)) => {
                 debug!(count = which.len(), error = %chain(&error), "records were not read together, so each is read by itself");
+                return;
+            }
+            Err(_) => {
+                debug!(
+                    count = which.len(),
+                    "records were not read together in time, so each is read by itself"
+                );
                 return;
             }
         };

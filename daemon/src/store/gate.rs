@@ -9,7 +9,7 @@ use shared::storage::StorageError;
 use tokio_util::sync::CancellationToken;
 
 use super::early::{Early, Found};
-use super::patience;
+use super::patience::Patience;
 
 /// Passes everything on until it is shut; then it refuses writes. The library's write-back caches and savers flush
 /// when they end. A session that must store nothing more is shut here, below all of them.
@@ -20,12 +20,23 @@ use super::patience;
 pub struct Gate {
     state: Arc<dyn SessionState>,
     early: Early,
+    patience: Arc<Patience>,
     shut: CancellationToken,
 }
 
 impl Gate {
-    pub fn new(state: Arc<dyn SessionState>, early: Early, shut: CancellationToken) -> Self {
-        Self { state, early, shut }
+    pub fn new(
+        state: Arc<dyn SessionState>,
+        early: Early,
+        patience: Arc<Patience>,
+        shut: CancellationToken,
+    ) -> Self {
+        Self {
+            state,
+            early,
+            patience,
+            shut,
+        }
     }
 
     fn writable(&self) -> Result<(), StorageError> {
@@ -47,15 +58,15 @@ impl SessionState for Gate {
         if let Some(Found(value)) = self.early.take(key) {
             return Ok(value);
         }
-        patience::read(|| self.state.get(key)).await
+        self.patience.read(|| self.state.get(key)).await
     }
 
     async fn get_noted(&self, key: &str) -> Result<Option<(Vec<u8>, Option<i64>)>, StorageError> {
-        patience::read(|| self.state.get_noted(key)).await
+        self.patience.read(|| self.state.get_noted(key)).await
     }
 
     async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
-        patience::read(|| self.state.get_many(keys)).await
+        self.patience.read(|| self.state.get_many(keys)).await
     }
 
     async fn put(&self, key: &str, value: &[u8], expires: Option<DateTime<Utc>>) -> Result<(), StorageError> {
@@ -96,15 +107,15 @@ impl SessionState for Gate {
     }
 
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError> {
-        patience::read(|| self.state.is_deleted(key)).await
+        self.patience.read(|| self.state.is_deleted(key)).await
     }
 
     async fn keys(&self, prefix: &str, after: Option<&str>) -> Result<Page<Listed>, StorageError> {
-        patience::read(|| self.state.keys(prefix, after)).await
+        self.patience.read(|| self.state.keys(prefix, after)).await
     }
 
     async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>, StorageError> {
-        patience::read(|| self.state.page(prefix, after)).await
+        self.patience.read(|| self.state.page(prefix, after)).await
     }
 
     async fn clear(&self) -> Result<(), StorageError> {

@@ -64,6 +64,7 @@ use deferred::Deferred;
 use devices::Devices;
 use gate::Gate;
 use names::kind;
+use patience::Patience;
 use prekeys::Prekeys;
 use probe::Probes;
 use received::Received;
@@ -103,6 +104,7 @@ pub struct SessionStore {
     locks: Locks,
     received: Received,
     probes: Probes,
+    patience: Arc<Patience>,
     shut: CancellationToken,
     inbound_lost: CancellationToken,
     missing: Option<mpsc::Sender<Box<MissingInbound>>>,
@@ -165,7 +167,9 @@ impl SessionStore {
     /// The same where some entries of `state` were read early.
     pub fn having_read(early: Early, state: Arc<dyn SessionState>, clock: Arc<dyn Clock>) -> Self {
         let shut = CancellationToken::new();
-        let state: Arc<dyn SessionState> = Arc::new(Gate::new(state, early, shut.clone()));
+        let patience = Arc::<Patience>::default();
+        let gate = Gate::new(state, early, Arc::clone(&patience), shut.clone());
+        let state: Arc<dyn SessionState> = Arc::new(gate);
         Self {
             prekeys: Prekeys::new(Arc::clone(&state)),
             state,
@@ -177,6 +181,7 @@ impl SessionStore {
             locks: Locks::default(),
             received: Received::default(),
             probes: Probes::default(),
+            patience,
             shut,
             inbound_lost: CancellationToken::new(),
             missing: None,
@@ -212,6 +217,11 @@ impl SessionStore {
     /// the server's redelivery.
     pub fn inbound_lost(&self) -> &CancellationToken {
         &self.inbound_lost
+    }
+
+    /// The reads of the library's that wait.
+    pub fn patience(&self) -> &Patience {
+        &self.patience
     }
 
     /// An error where a write would be refused without a request.

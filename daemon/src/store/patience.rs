@@ -1,20 +1,29 @@
 //! Whose reads wait while the state cannot be read.
 //!
 //! The library decrypts a message with what it reads here. Where a read fails it refuses the message, the server drops it, and
-//! nobody sends it again. So reads in the library's own tasks wait until the state answers, or until the session's end ends the
-//! task. What we ask the library for in a task of ours, such as to send, is told of a failure at once: nothing is on the wire
-//! then, and it is tried again.
+//! nobody sends it again. So reads in the library's own tasks wait until the state answers. After [`MOST`] the session is to end,
+//! which drops the tasks: what they had in hand comes again at the next login, which waits for the state. What the library
+//! acknowledges before it is done with it does not come again: a request to encrypt a message anew, and a status.
+//!
+//! What we ask the library for in a task of ours is told of a failure at once. But the library holds locks while it reads, so whoever
+//! asks for something that needs them asks [`Patience::is_waiting`] first.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use shared::storage::StorageError;
 use shared::telemetry::chain;
-use tracing::{info, warn};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+/// How long a read waits. It is shorter than what writing a message to the wire may take.
+const MOST: Duration = Duration::from_secs(15);
 
 /// The pause before a read is tried again; each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
-/// The longest pause. It is short beside a lease, after which the session ends.
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 tokio::task_local! {
@@ -27,30 +36,82 @@ pub async fn patiently<F: Future>(task: F) -> F::Output {
     PATIENT.scope((), task).await
 }
 
-/// Reads, again and again where the task is a patient one and the failure may pass.
-pub(super) async fn read<T, F>(attempt: impl Fn() -> F) -> Result<T, StorageError>
-where
-    F: Future<Output = Result<T, StorageError>>,
-{
-    let mut pause = FIRST_PAUSE;
-    let mut is_late = false;
-    loop {
+/// The reads of one session that wait.
+#[derive(Debug)]
+pub struct Patience {
+    waiting: AtomicUsize,
+    most: Duration,
+    over: CancellationToken,
+}
+
+/// A read that waits.
+struct Waiting<'a>(&'a Patience);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self::of(MOST)
+    }
+}
+
+impl Patience {
+    fn of(most: Duration) -> Self {
+        Self {
+            waiting: AtomicUsize::new(0),
+            most,
+            over: CancellationToken::new(),
+        }
+    }
+
+    /// Whether a read waits, and the library may hold a lock meanwhile.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Cancelled when a read has waited for too long: the session is to end.
+    pub fn over(&self) -> &CancellationToken {
+        &self.over
+    }
+
+    /// Reads, again and again where the task is a patient one and the failure may pass.
+    pub async fn read<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, StorageError>
+    where
+        F: Future<Output = Result<T, StorageError>>,
+    {
         let error = match attempt().await {
             Err(error) if waits(&error) => error,
-            done => {
-                if is_late {
-                    info!("session state that could not be read was read");
-                }
-                return done;
-            }
+            done => return done,
         };
-        if !is_late {
-            warn!(error = %chain(&error), "session state cannot be read: what needs it waits");
-            is_late = true;
+        let _waiting = self.wait(&error);
+        let until = Instant::now() + self.most;
+        let mut pause = FIRST_PAUSE;
+        while Instant::now() < until {
+            // Many sessions wait at once.
+            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+            match attempt().await {
+                Err(error) if waits(&error) => {}
+                done => return done,
+            }
         }
-        // Many sessions wait at once.
-        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
-        pause = LONGEST_PAUSE.min(pause * 2);
+        self.over.cancel();
+        // The end of the session drops this.
+        std::future::pending().await
+    }
+
+    fn wait(&self, error: &StorageError) -> Waiting<'_> {
+        let error = chain(error);
+        if self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
+            warn!(error, "session state cannot be read: what needs it waits");
+        } else {
+            debug!(error, "another read of session state waits");
+        }
+        Waiting(self)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -60,7 +121,9 @@ fn waits(error: &StorageError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
+
+    use futures::FutureExt as _;
 
     use super::*;
 
@@ -74,12 +137,14 @@ mod tests {
 
     /// Reads that fail so often; how it ended, and how often it was tried.
     async fn reading(failures: u32, error: fn() -> StorageError) -> (Result<u32, StorageError>, u32) {
-        let tries = AtomicU32::new(0);
-        let read = read(|| async {
+        let (patience, tries) = (Patience::default(), AtomicU32::new(0));
+        let read = patience.read(|| async {
             let tried = tries.fetch_add(1, Ordering::Relaxed);
             if tried < failures { Err(error()) } else { Ok(tried) }
         });
-        (read.await, tries.load(Ordering::Relaxed))
+        let read = read.await;
+        assert!(!patience.is_waiting());
+        (read, tries.load(Ordering::Relaxed))
     }
 
     #[tokio::test]
@@ -102,5 +167,16 @@ mod tests {
         let (read, tries) = reading(2, unavailable).await;
         assert!(matches!(read, Err(StorageError::Unavailable(_))), "{read:?}");
         assert_eq!(tries, 1);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_too_long_ends_the_session_and_answers_nothing() {
+        let patience = Patience::of(Duration::ZERO);
+        let reading = patience.read(|| async { Err::<(), _>(unavailable()) });
+        let mut reading = Box::pin(patiently(reading));
+        assert!((&mut reading).now_or_never().is_none());
+        assert!(patience.is_waiting() && patience.over().is_cancelled());
+        drop(reading);
+        assert!(!patience.is_waiting());
     }
 }

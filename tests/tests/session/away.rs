@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use daemon::connection::SendError;
+use daemon::connection::{SendError, SessionEvent};
 use serde_json::json;
 use shared::domain::content::{Content, Said};
 use shared::ids::MessageId;
@@ -103,20 +103,48 @@ async fn a_session_that_ends_meanwhile_refuses_nothing() {
 async fn whoever_sends_is_told_at_once_that_nothing_is_out() {
     let Ground {
         world,
+        own,
         other,
         state,
         mut session,
-        ..
     } = Ground::new().await;
     state.is_away.store(true, Ordering::SeqCst);
     let message = MessageId::from_bytes([7; 16]);
     let (chat, said) = (to(&other), Said::text("hello"));
     let sent = session.connection.send(message, &chat, &said).await;
     is(&sent, |sent| matches!(sent, Err(SendError::State(_))));
+    // The library waits, and holds what writing needs.
+    let stranger = world.phone("Carol").await;
+    world.send(&stranger, &own, "hello").await;
+    state.fails().await;
+    let sent = session.connection.send(message, &chat, &said).await;
+    is(&sent, |sent| matches!(sent, Err(SendError::State(_))));
     state.is_away.store(false, Ordering::SeqCst);
+    session.committed().await;
     let sent = session.connection.send(message, &chat, &said).await;
     is(&sent, Result::is_ok);
     assert_eq!(session.acknowledged(&message.to_whatsapp()).await, None);
     let inbox = world.inbox(&other, |inbox| !inbox.is_empty()).await;
     assert_eq!(inbox.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_whose_state_stays_away_ends_and_the_next_one_has_the_message() {
+    let Ground {
+        world,
+        own,
+        state,
+        mut session,
+        ..
+    } = Ground::new().await;
+    let stranger = world.phone("Carol").await;
+    state.is_away.store(true, Ordering::SeqCst);
+    world.send(&stranger, &own, "hello").await;
+    let rest = session.rest().await;
+    is(&rest, |rest| {
+        matches!(rest.last(), Some(SessionEvent::Disconnected { .. }))
+    });
+    state.is_away.store(false, Ordering::SeqCst);
+    let mut session = world.begin_on(state).await;
+    assert_eq!(session.committed().await.content, Content::text("hello"));
 }

@@ -75,6 +75,7 @@ impl SessionTask {
             biased;
             () = self.stop.cancelled() => None,
             () = self.store.inbound_lost().cancelled() => Some("an incoming message could not be stored"),
+            () = self.store.patience().over().cancelled() => Some("session state could not be read"),
             () = self.outlet.overflow().cancelled() => Some("events were not taken in time"),
             () = self.commit_failed.cancelled() => {
                 // The message is buffered and durable: an orderly end keeps it, and it comes again.

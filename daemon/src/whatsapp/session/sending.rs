@@ -114,8 +114,12 @@ impl WhatsAppSession {
         self.on_wire(Box::pin(showing)).await
     }
 
-    /// What comes of writing to the wire. Where it does not end by itself, it may be out.
+    /// What comes of writing to the wire. Where it does not end by itself, it may be out. Nothing is begun while the library waits for
+    /// the session's state: it may hold what writing needs.
     async fn on_wire<T>(&self, writing: impl Future<Output = Result<T, SendError>>) -> Result<T, SendError> {
+        if self.store.patience().is_waiting() {
+            return Err(SendError::State("the session's state cannot be read now".into()));
+        }
         let writing = tokio::time::timeout(SEND_DEADLINE, writing);
         let in_time = async { writing.await.unwrap_or(Err(SendError::Timeout)) };
         let ended = SendError::Interrupted { may_be_out: true };
