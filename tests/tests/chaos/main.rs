@@ -19,8 +19,7 @@ mod writer;
 use std::time::Duration;
 
 use shared::clock::{Clock as _, SystemClock};
-use testbed::wait::until_ok;
-use tokio::time::Instant;
+use testbed::wait::look_for;
 
 use crate::plan::Plan;
 use crate::size::Size;
@@ -78,7 +77,7 @@ async fn run(name: &str, size: &Size) {
 
 /// Waits until each instance has a connection.
 async fn until_served(world: &World, log: Log, patience: Duration) {
-    let served = until_ok(Instant::now() + patience, LOOK, async || {
+    let served = look_for(LOOK, patience, async || {
         let without = world.without_connection().await;
         if without.is_empty() { Ok(()) } else { Err(without) }
     });

@@ -9,7 +9,7 @@ use chrono::{DateTime, Datelike as _, Utc};
 use futures::future::join_all;
 use shared::clock::{Clock as _, SystemClock};
 use shared::domain::message::State;
-use testbed::wait::until_ok;
+use testbed::wait::look_for;
 use tokio::time::Instant;
 
 use self::lines::{Counts, Line};
@@ -33,7 +33,7 @@ pub async fn judge(
 ) -> Vec<String> {
     let deadline = Instant::now() + patience;
     let mut open: Vec<usize> = (0..sent.len()).collect();
-    let arrived = until_ok(deadline, LOOK, async || {
+    let arrived = look_for(LOOK, patience, async || {
         let looks = open
             .iter()
             .map(|n| async move { Line::look(world, *n, &sent[*n]).await.lacks() });
@@ -68,7 +68,8 @@ pub async fn judge(
 
 /// Waits until no job is left: what is left at the deadline, and what was given up.
 async fn until_empty(world: &World, deadline: Instant) -> Vec<String> {
-    let empty = until_ok(deadline, LOOK, async || {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let empty = look_for(LOOK, left, async || {
         let left = world.stores.left_in_queues().await;
         if left.is_empty() { Ok(()) } else { Err(left) }
     });
@@ -77,7 +78,7 @@ async fn until_empty(world: &World, deadline: Instant) -> Vec<String> {
 
 /// Waits until every message is delivered, or until what is not is not going to be.
 async fn until_receipts(world: &World, sent: &[Vec<OfChat>]) {
-    let delivered = until_ok(Instant::now() + RECEIPTS, LOOK, async || {
+    let delivered = look_for(LOOK, RECEIPTS, async || {
         let looks = sent.iter().enumerate();
         let looks =
             looks.map(|(n, chats)| async move { Line::look(world, n, chats).await.in_state(State::Sent) });
