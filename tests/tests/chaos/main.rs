@@ -1,11 +1,12 @@
-//! Chaos: several daemons on one table and its queues, and round after round of troubles by a seed (daemons that are killed or stand
-//! still, sockets that drop, the table, the queues and the key service away, the sandbox started again), while messages of all
-//! kinds go out and texts come in, with webhooks on. Afterwards every accepted message is on its recipient's phone, once, in the
-//! order of its chat; its state says so, and nothing is counted too low; and every text that came in was told of.
+//! Chaos: several daemons on one table and its queues, whose clocks are wrong, and round after round of troubles by a seed (daemons
+//! that are killed or stand still, sockets that drop, the table, the queues and the key service away, the sandbox started again), while
+//! messages of all kinds go out and texts come in, with webhooks on. Afterwards every accepted message is on its recipient's phone,
+//! once, in the order of its chat; its state says so, and nothing is counted too low; and every text that came in was told of.
 //!
 //! `docs/outages.md` says how the long one is run, and one of another seed.
 
 mod bodies;
+mod clocks;
 mod plan;
 mod receivers;
 mod restarting_sandbox;
@@ -50,7 +51,7 @@ async fn nothing_is_lost_in_a_long_chaos() {
 async fn run(name: &str, size: &Size) {
     let plan = Plan::of(seed(), size);
     println!("{plan}");
-    let mut world = Box::pin(World::start(name, size)).await;
+    let mut world = Box::pin(World::start(name, size, &plan.clocks)).await;
     std::fs::write(world.directory.join("plan.txt"), plan.letters()).expect("written");
     println!("logs, and who writes what to whom: {}", world.directory.display());
     let (log, began) = (Log::begin(), SystemClock.now());
@@ -64,6 +65,7 @@ async fn run(name: &str, size: &Size) {
     }
     let sent = traffic.end().await;
     log.say("all is accepted");
+    Box::pin(world.set_clocks_right(log)).await;
     let wrong = Box::pin(verdict::judge(&world, &sent, log, size.patience, began)).await;
     log.say(&format!("{} daemons were started", world.starter.started()));
     assert!(
