@@ -8,7 +8,7 @@ use std::{io, process};
 
 use anyhow::Context as _;
 use shared::bucket::Bucket;
-use shared::clock::{Clock, SystemClock};
+use shared::clock::Clock;
 use shared::queue::QueueNames;
 use shared::queue::sqs::SqsQueue;
 use shared::seal::{self, Sealer};
@@ -35,8 +35,8 @@ const LAST_LINE: Duration = Duration::from_secs(1);
 /// How often it is seen whether a daemon gave up.
 const SIGHT: Duration = Duration::from_secs(1);
 
-/// Runs a daemon until a signal asks it to stop. See `shared::config` for its variables.
-pub async fn run() -> anyhow::Result<()> {
+/// Runs a daemon with this clock until a signal asks it to stop. See `shared::config` for its variables.
+pub async fn run(clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     telemetry::start(telemetry::Format::Json);
     let config = config::daemon()?;
     let sandbox_ca = config.sandbox_ca.as_deref().map(read_ca).transpose()?;
@@ -47,7 +47,6 @@ pub async fn run() -> anyhow::Result<()> {
     let leases = Table::new(&aws::from_environment().await, table.name());
     let wrapper = seal::wrapper(&aws_config, &config.wrapping).context("the wrapping key")?;
     let sealer = Arc::new(Sealer::new(table.clone(), wrapper));
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let bucket = Bucket::open(
         &aws_config,
         &config.bucket,

@@ -12,6 +12,10 @@ use tokio::process::{Child, Command};
 
 use testbed::wait::{DEADLINE, until};
 
+/// The variable that says by how many whole seconds the clock of `daemon-under-test` is ahead; a negative number is a clock that is
+/// behind. No other daemon reads it.
+pub const CLOCK_OFFSET: &str = "WAXWING_TEST_CLOCK_OFFSET";
+
 /// Where a daemon finds what it works on.
 #[derive(Debug, Clone)]
 pub struct Surroundings {

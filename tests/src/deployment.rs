@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use chrono::TimeDelta;
 use daemon::whatsapp::NETWORK;
 use functions::service::{self, States};
 use shared::bucket::Bucket;
@@ -28,7 +29,7 @@ use testbed::sqs::SqsStandIn;
 use testbed::table::{Database, table};
 use testbed::wait::until;
 
-use crate::daemon_process::{DaemonProcess, Surroundings};
+use crate::daemon_process::{CLOCK_OFFSET, DaemonProcess, Surroundings};
 
 /// Records of a page.
 const PAGE: u32 = 500;
@@ -262,10 +263,28 @@ impl Starter {
         self.start_in(&surroundings).await
     }
 
+    /// The same for one whose clock is ahead by so many whole seconds, or behind. Only `daemon-under-test` has such a clock.
+    pub async fn start_wrong_by(&self, offset: TimeDelta) -> DaemonProcess {
+        let mut surroundings = self.surroundings.clone();
+        let offset = offset.num_seconds().to_string();
+        surroundings.variables.push((CLOCK_OFFSET, offset));
+        self.start_in(&surroundings).await
+    }
+
     async fn start_in(&self, surroundings: &Surroundings) -> DaemonProcess {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
-        let log = surroundings.directory.join(format!("daemon-{number}.log"));
-        DaemonProcess::start(&self.program, &log, surroundings).await
+        DaemonProcess::start(&self.program, &self.log(number), surroundings).await
+    }
+
+    fn log(&self, number: usize) -> PathBuf {
+        let directory = &self.surroundings.directory;
+        directory.join(format!("daemon-{number}.log"))
+    }
+
+    /// What each of them has logged, in the order of their starts.
+    pub fn logs(&self) -> impl Iterator<Item = String> {
+        let logs = (0..self.started()).map(move |number| self.log(number));
+        logs.map(|log| std::fs::read_to_string(log).expect("a log"))
     }
 
     /// How many were started.

@@ -19,6 +19,8 @@ pub struct Shown {
     pub kind: String,
     /// Its text, where it has one.
     pub text: Option<String>,
+    /// The id of the message that it is about: what it quotes or reacts to.
+    pub about: Option<String>,
     /// Whether the phone has its file, whole.
     pub has_file: bool,
     /// How often it arrived.
@@ -37,6 +39,7 @@ impl Shown {
             chat: text("chat"),
             kind: text("kind"),
             text: entry["text"].as_str().map(str::to_owned),
+            about: entry["quoted"].as_str().map(str::to_owned),
             has_file: entry["mediaSha256"].is_string(),
             copies: entry["copies"].as_u64().expect("a number"),
             retries: entry["retries"].as_u64().unwrap_or(0),

@@ -69,11 +69,13 @@ pub fn after_stop(course: Course, last: Option<&Pause>, now: DateTime<Utc>, rand
     }))
 }
 
-/// How long is left of a pause. Never longer than the longest of its kind, whatever the writer's clock said.
+/// How long is left of a pause. Never longer than it is as a whole, nor than the longest of its kind, whatever the writer's clock said:
+/// one that was ahead does not keep an instance from its messages for as much longer.
 pub fn left(pause: &Pause, now: DateTime<Utc>) -> Duration {
     let longest = Course::pauses_of(&pause.reason).map_or(LONGEST, longest);
+    let whole = (pause.not_before - pause.since).to_std().unwrap_or_default();
     let left = (pause.not_before - now).to_std().unwrap_or_default();
-    left.min(longest)
+    left.min(whole).min(longest)
 }
 
 /// The pause after a person asks for a connection at `now`. It ends now, or when its floor is over.
@@ -234,6 +236,21 @@ mod tests {
             panic!("{next:?}")
         };
         assert_eq!(left(&cut(&pause, now()), now()), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_pause_by_a_clock_that_is_ahead_is_no_longer_than_it_was_to_be() {
+        let ahead = now() + TimeDelta::hours(1);
+        let Some(Next::Pause(pause)) = after_stop(Course::RateLimited, None, ahead, 0.0) else {
+            panic!("a pause");
+        };
+        assert_eq!(left(&pause, now()), Duration::from_mins(5));
+        assert_eq!(
+            left(&pause, ahead + TimeDelta::minutes(4)),
+            Duration::from_mins(1)
+        );
+        let cut = cut(&pause, now());
+        assert_eq!(left(&cut, now()), Duration::from_mins(2), "its floor");
     }
 
     #[test]

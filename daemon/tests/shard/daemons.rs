@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use daemon::announce::Announcer;
 use daemon::deps::Deps;
 use daemon::files::Files;
@@ -12,6 +12,7 @@ use daemon::lease::{HeldShards, Hold, Holder, Keeper, LeaseThread};
 use daemon::people::Directory;
 use daemon::preview::Previews;
 use daemon::shard::Shards;
+use shared::clock::{Clock, SteppedClock};
 use shared::domain::instance::{Instance, Status};
 use shared::reach::Reach;
 use shared::session_state::Fence;
@@ -104,13 +105,28 @@ impl World {
         reason = "whoever starts a daemon need not know that nothing of it waits"
     )]
     pub async fn daemon_on(&self, name: &str, endpoint: &str) -> Daemon {
-        self.daemon_with(name, endpoint, Handle::current(), None)
+        self.daemon_with(name, endpoint, Handle::current(), None, self.right_clock())
+    }
+
+    /// Starts a daemon whose clock stands so far ahead of the world's.
+    #[expect(
+        clippy::unused_async,
+        reason = "whoever starts a daemon need not know that nothing of it waits"
+    )]
+    pub async fn daemon_wrong_by(&self, name: &str, offset: TimeDelta) -> Daemon {
+        let clock = Arc::new(SteppedClock::at(self.now() + offset));
+        self.daemon_with(name, &self.database.endpoint, Handle::current(), None, clock)
+    }
+
+    fn right_clock(&self) -> Arc<dyn Clock> {
+        Arc::new(self.clock.clone())
     }
 
     /// Starts a daemon that serves its shards on this runtime, and keeps their leases on a thread of its own.
     pub async fn daemon_apart(&self, name: &str, serving: Handle) -> Daemon {
         let thread = LeaseThread::start().await.expect("a thread");
-        self.daemon_with(name, &self.database.endpoint, serving, Some(thread))
+        let clock = self.right_clock();
+        self.daemon_with(name, &self.database.endpoint, serving, Some(thread), clock)
     }
 
     fn daemon_with(
@@ -119,6 +135,7 @@ impl World {
         endpoint: &str,
         serving: Handle,
         thread: Option<LeaseThread>,
+        clock: Arc<dyn Clock>,
     ) -> Daemon {
         let table = table(endpoint);
         let (frozen, panics) = (CancellationToken::new(), Arc::new(Notify::new()));
@@ -136,7 +153,7 @@ impl World {
             self.keys.directory(),
             "http://waxwing.example",
             sealer.clone(),
-            Arc::new(self.clock.clone()),
+            Arc::clone(&clock),
         );
         let deps = Arc::new(Deps {
             announcer,
@@ -146,14 +163,14 @@ impl World {
             counters: Counters::new(table.clone()),
             people: Arc::new(Directory::new(
                 table.clone(),
-                Arc::new(self.clock.clone()),
+                Arc::clone(&clock),
                 TaskTracker::new(),
             )),
             queue: self.queue.clone(),
             names: self.names.clone(),
             bucket: bucket.clone(),
             sealer,
-            clock: Arc::new(self.clock.clone()),
+            clock: Arc::clone(&clock),
             network: NETWORK,
             connector: network.clone(),
             round_trips: Arc::default(),
@@ -178,7 +195,7 @@ impl World {
             name.to_owned(),
             self.shards,
             self.lease,
-            Arc::new(self.clock.clone()),
+            clock,
             Freezable {
                 shards: Shards::new(deps.clone(), serving),
                 frozen: frozen.clone(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use shared::domain::instance::{Instance, Status};
 use shared::domain::message::State;
 use shared::domain::shard::Shard;
@@ -110,6 +111,77 @@ async fn shards_spread_and_a_silent_daemons_are_taken_over() {
     assert_eq!(new.sent().await.message, message);
     new.acknowledge(message, None).await;
     world.until_state(&kept, message, State::Sent).await;
+}
+
+/// Who lives is told by beats that change, and never by their times: the one would find the other's of an hour ago, and the other the
+/// one's of an hour from now.
+#[tokio::test]
+async fn daemons_whose_clocks_are_an_hour_apart_share_and_take_over() {
+    let hour = TimeDelta::hours(1);
+    tokio::join!(
+        Box::pin(share_and_take_over(-hour, hour)),
+        Box::pin(share_and_take_over(hour, -hour)),
+    );
+}
+
+/// Two daemons, whose clocks are ahead by so much.
+async fn share_and_take_over(one: TimeDelta, other: TimeDelta) {
+    let world = World::with_short_leases(SHARDS).await;
+    let mut first = world.daemon_wrong_by("a", one).await;
+    first.until_holding(4).await;
+    let instance = world.instance_of("kept", Shard(0)).await;
+    world.nudge(&instance).await;
+    let mut old = connected(&world, &mut first, &instance).await;
+    let mut second = world.daemon_wrong_by("b", other).await;
+    second.until_holding(2).await;
+    first.until_holding(2).await;
+    for (daemon, offset) in [("a", one), ("b", other)] {
+        let beat = world.leases.get_beat(daemon).await.expect("read");
+        assert_eq!(beat.expect("it beats").at, world.now() + offset);
+    }
+
+    // So it stays, and messages go out by the clock that is wrong, once.
+    world.until_beats("a", 3).await;
+    world.until_beats("b", 3).await;
+    assert_eq!(shards(&first), [Shard(0), Shard(1)]);
+    assert_eq!(shards(&second), [Shard(2), Shard(3)]);
+    let message = world.accept(&instance, "15550100001", "by the first").await;
+    assert_eq!(old.sent().await.message, message);
+    old.acknowledge(message, None).await;
+    let record = world.until_state(&instance, message, State::Sent).await;
+    let sent_at = world.now() + one.max(TimeDelta::zero());
+    assert_eq!(record.sent_at, Some(sent_at), "not before it was accepted");
+    old.state.put("ratchet", b"1", None).await.expect("stored");
+
+    // The first one stands still, and is left its time.
+    let lease = world.leases.get(Shard(0)).await.expect("read").expect("a lease");
+    world.until_beats("a", 1).await;
+    first.freeze();
+    let frozen = Instant::now();
+    second.until_holding(4).await;
+    assert!(frozen.elapsed() + Duration::from_secs(4) > world.lease);
+    let taken = world.leases.get(Shard(0)).await.expect("read").expect("a lease");
+    assert_eq!(taken.owner.as_deref(), Some("b"));
+    assert!(taken.token > lease.token);
+    let mut new = connected(&world, &mut second, &instance).await;
+    assert_eq!(
+        new.state.get("ratchet").await.expect("read").as_deref(),
+        Some(&b"1"[..])
+    );
+    new.state.put("ratchet", b"2", None).await.expect("stored");
+    let late = old.state.put("ratchet", b"late", None).await;
+    assert!(matches!(late, Err(StorageError::Fenced)), "{late:?}");
+    in_time("the old connection's end", old.line.abandoned.cancelled()).await;
+    let message = world.accept(&instance, "15550100001", "by the second").await;
+    assert_eq!(new.sent().await.message, message);
+    new.acknowledge(message, None).await;
+    world.until_state(&instance, message, State::Sent).await;
+
+    // Another one is handed its share, and all of it in the end.
+    let third = world.daemon_wrong_by("c", one).await;
+    third.until_holding(2).await;
+    second.stop().await;
+    third.until_holding(4).await;
 }
 
 /// The old owner finds out by its own status, where nothing else tells it.

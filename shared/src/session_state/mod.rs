@@ -9,8 +9,8 @@
 //! no newer. This costs nothing beside the write itself; checking the lease in a transaction would cost four write
 //! units each time.
 //!
-//! - **Deletions leave a tombstone**: an item without a value, which carries the fence and expires an hour later.
-//!   Without it a late write of the old owner would find no fence and bring the item back. An hour is far more than
+//! - **Deletions leave a tombstone**: an item without a value, which carries the fence and expires two hours later.
+//!   Without it a late write of the old owner would find no fence and bring the item back. Two hours are far more than
 //!   the life of a request (2.5 s).
 //! - **Late writes of one's own**: a request that timed out may still arrive after its
 //!   successor. Within one token, items carry the sequence number `seq` of their write, and
@@ -181,7 +181,7 @@ pub trait SessionState: Send + Sync + Debug {
     /// the same number.
     async fn put_recalling(&self, entries: Vec<Noted>) -> Result<Vec<Recalled>, StorageError>;
 
-    /// Whether `key` was deleted. It may read as never written an hour after that, or when it is no longer remembered.
+    /// Whether `key` was deleted. It may read as never written two hours after that, or when it is no longer remembered.
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError>;
 
     /// Deletes everything, page by page. Where it fails, some may be deleted.

@@ -1,6 +1,5 @@
 //! Waiting for what must come, with a deadline.
 
-use std::iter::{repeat, successors};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -29,50 +28,50 @@ pub async fn until<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
 
 /// The same with a deadline of its own, for what takes a slow machine longer.
 pub async fn until_within<T>(patience: Duration, what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
-    let growing = |pause: &Duration| Some(LONGEST_PAUSE.min(*pause * 2));
-    let found = look_with(successors(Some(FIRST_PAUSE), growing), patience, look).await;
+    let found = look_with((FIRST_PAUSE, LONGEST_PAUSE), patience, look).await;
     found.unwrap_or_else(|| panic!("{what} did not come within {} s", patience.as_secs()))
 }
 
-/// Looks again and again with this pause; `None` where nothing is found for as long as `patience`. For what must not be looked
-/// at often, and for whoever has more to say than that something did not come.
-pub async fn look_for<T>(
-    pause: Duration,
-    patience: Duration,
-    look: impl AsyncFnMut() -> Option<T>,
-) -> Option<T> {
-    look_with(repeat(pause), patience, look).await
+/// What a look answers.
+pub trait Look {
+    /// Whether what was looked for is there.
+    fn is_there(&self) -> bool;
 }
 
-/// The same with one of these pauses after each look.
-async fn look_with<T>(
-    pauses: impl Iterator<Item = Duration>,
-    patience: Duration,
-    mut look: impl AsyncFnMut() -> Option<T>,
-) -> Option<T> {
-    let deadline = Instant::now() + patience;
-    for pause in pauses {
-        let found = look().await;
-        if found.is_some() || Instant::now() >= deadline {
-            return found;
-        }
-        tokio::time::sleep(pause).await;
+/// `None` says that it is not there.
+impl<T> Look for Option<T> {
+    fn is_there(&self) -> bool {
+        self.is_some()
     }
-    None
 }
 
-/// Looks again and again, with this pause between two looks, until `look` is `Ok`. At the deadline it answers the last `Err`: what
-/// is missing.
-pub async fn until_ok<T, E>(
-    deadline: Instant,
-    pause: Duration,
-    mut look: impl AsyncFnMut() -> Result<T, E>,
-) -> Result<T, E> {
+/// `Err` says what is missing.
+impl<T, E> Look for Result<T, E> {
+    fn is_there(&self) -> bool {
+        self.is_ok()
+    }
+}
+
+/// Looks again and again, with this pause between two looks, until what is looked for is there; answers the last look, also where
+/// it is not there for as long as `patience`. For what must not be looked at often, and for whoever has more to say than that
+/// something did not come.
+pub async fn look_for<L: Look>(pause: Duration, patience: Duration, look: impl AsyncFnMut() -> L) -> L {
+    look_with((pause, pause), patience, look).await
+}
+
+/// The same with a pause of the first length at first. It doubles up to the second one.
+async fn look_with<L: Look>(
+    (mut pause, longest): (Duration, Duration),
+    patience: Duration,
+    mut look: impl AsyncFnMut() -> L,
+) -> L {
+    let deadline = Instant::now() + patience;
     loop {
         let seen = look().await;
-        if seen.is_ok() || Instant::now() >= deadline {
+        if seen.is_there() || Instant::now() >= deadline {
             return seen;
         }
         tokio::time::sleep(pause).await;
+        pause = longest.min(pause * 2);
     }
 }

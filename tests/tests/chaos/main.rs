@@ -1,11 +1,12 @@
-//! Chaos: several daemons on one table and its queues, and round after round of troubles by a seed (daemons that are killed or stand
-//! still, sockets that drop, the table, the queues and the key service away, the sandbox started again), while messages of all
-//! kinds go out and texts come in, with webhooks on. Afterwards every accepted message is on its recipient's phone, once, in the
-//! order of its chat; its state says so, and nothing is counted too low; and every text that came in was told of.
+//! Chaos: several daemons on one table and its queues, whose clocks are wrong, and round after round of troubles by a seed (daemons
+//! that are killed or stand still, sockets that drop, the table, the queues and the key service away, the sandbox started again), while
+//! messages of all kinds go out and texts come in, with webhooks on. Afterwards every accepted message is on its recipient's phone,
+//! once, in the order of its chat; its state says so, and nothing is counted too low; and every text that came in was told of.
 //!
 //! `docs/outages.md` says how the long one is run, and one of another seed.
 
 mod bodies;
+mod clocks;
 mod plan;
 mod receivers;
 mod restarting_sandbox;
@@ -19,8 +20,7 @@ mod writer;
 use std::time::Duration;
 
 use shared::clock::{Clock as _, SystemClock};
-use testbed::wait::until_ok;
-use tokio::time::Instant;
+use testbed::wait::look_for;
 
 use crate::plan::Plan;
 use crate::size::Size;
@@ -51,7 +51,7 @@ async fn nothing_is_lost_in_a_long_chaos() {
 async fn run(name: &str, size: &Size) {
     let plan = Plan::of(seed(), size);
     println!("{plan}");
-    let mut world = Box::pin(World::start(name, size)).await;
+    let mut world = Box::pin(World::start(name, size, &plan.clocks)).await;
     std::fs::write(world.directory.join("plan.txt"), plan.letters()).expect("written");
     println!("logs, and who writes what to whom: {}", world.directory.display());
     let (log, began) = (Log::begin(), SystemClock.now());
@@ -65,6 +65,7 @@ async fn run(name: &str, size: &Size) {
     }
     let sent = traffic.end().await;
     log.say("all is accepted");
+    Box::pin(world.set_clocks_right(log)).await;
     let wrong = Box::pin(verdict::judge(&world, &sent, log, size.patience, began)).await;
     log.say(&format!("{} daemons were started", world.starter.started()));
     assert!(
@@ -78,7 +79,7 @@ async fn run(name: &str, size: &Size) {
 
 /// Waits until each instance has a connection.
 async fn until_served(world: &World, log: Log, patience: Duration) {
-    let served = until_ok(Instant::now() + patience, LOOK, async || {
+    let served = look_for(LOOK, patience, async || {
         let without = world.without_connection().await;
         if without.is_empty() { Ok(()) } else { Err(without) }
     });

@@ -1,6 +1,7 @@
-//! What happens in a run, from a seed alone: which trouble befalls whom, when and for how long, and who writes what to whom. The same
-//! seed and the same size give the same plan.
+//! What happens in a run, from a seed alone: which trouble befalls whom, when and for how long, who writes what to whom, and how wrong
+//! the clocks are. The same seed and the same size give the same plan.
 
+mod clocks;
 mod letters;
 mod troubles;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 
 use testbed::dice::Dice;
 
+pub use self::clocks::Offset;
 pub use self::letters::{BULK, Chat, Source, Step, What, With};
 pub use self::troubles::{Strike, Trouble};
 use crate::size::Size;
@@ -29,6 +31,8 @@ pub struct Plan {
     pub rounds: Vec<Vec<Strike>>,
     /// The chats of each instance.
     pub lines: Vec<Vec<Chat>>,
+    /// The clocks of the daemons of each place, one after the other.
+    pub clocks: Vec<Vec<Offset>>,
 }
 
 /// A time of the run.
@@ -44,9 +48,11 @@ impl Plan {
     /// The plan of this seed.
     pub fn of(seed: u64, size: &Size) -> Self {
         let mut dice = Dice::new(seed);
+        let rounds = troubles::rounds(size, &mut dice);
         Self {
             seed,
-            rounds: troubles::rounds(size, &mut dice),
+            clocks: clocks::places(seed, size, &rounds),
+            rounds,
             lines: (0..size.instances)
                 .map(|_| letters::line(size, &mut dice))
                 .collect(),
@@ -83,6 +89,10 @@ impl fmt::Display for Plan {
         for (round, strikes) in self.rounds.iter().enumerate() {
             let strikes: Vec<_> = strikes.iter().map(Strike::to_string).collect();
             writeln!(f, "  round {round}: {}", strikes.join("; "))?;
+        }
+        for (daemon, clocks) in self.clocks.iter().enumerate() {
+            let clocks: Vec<_> = clocks.iter().map(Offset::to_string).collect();
+            writeln!(f, "  the clock of daemon {daemon}: {}", clocks.join(", then "))?;
         }
         let sorts: Vec<_> = self
             .sorts()

@@ -18,11 +18,32 @@ pub struct Told {
     /// How often each event came, by its id.
     pub events: BTreeMap<String, usize>,
     /// The texts of messages that came in.
-    pub texts: BTreeSet<String>,
+    pub texts: BTreeMap<String, Telling>,
     /// The states of messages that went out, by the messages' ids.
-    pub states: BTreeMap<String, BTreeSet<String>>,
+    pub states: BTreeMap<String, BTreeMap<String, Telling>>,
+    /// The instances that the events named.
+    pub instances: BTreeSet<String>,
+    /// The types of events that the webhook is not for.
+    pub unasked: BTreeSet<String>,
     /// How many requests were not signed as they should be.
     pub forged: usize,
+}
+
+/// How something was told.
+#[derive(Debug, Clone, Default)]
+pub struct Telling {
+    /// The ids of the events that told it. The same is told under one id, however often.
+    pub ids: BTreeSet<String>,
+    /// The numbers on the chat's other side.
+    pub people: BTreeSet<String>,
+}
+
+impl Telling {
+    /// An event of this id tells it, of these names of a person.
+    fn note(&mut self, id: &str, person: &Value) {
+        self.ids.insert(id.to_owned());
+        self.people.extend(person["phone"].as_str().map(str::to_owned));
+    }
 }
 
 /// Where the webhook of an instance leads.
@@ -91,14 +112,23 @@ impl Receiver {
         let text = |name: &str| data[name].as_str().map(str::to_owned);
         let mut told = self.told();
         *told.events.entry(id.to_owned()).or_default() += 1;
+        let instance = event["instance"]["id"].as_str();
+        told.instances.insert(instance.unwrap_or_default().to_owned());
         match event["type"].as_str() {
-            Some("message.received") => told.texts.extend(text("text")),
-            Some("message.status") => {
-                if let (Some(message), Some(state)) = (text("id"), text("status")) {
-                    told.states.entry(message).or_default().insert(state);
+            Some("message.received") => {
+                if let Some(text) = text("text") {
+                    told.texts.entry(text).or_default().note(id, &data["from"]);
                 }
             }
-            _ => {}
+            Some("message.status") => {
+                if let (Some(message), Some(state)) = (text("id"), text("status")) {
+                    let states = told.states.entry(message).or_default();
+                    states.entry(state).or_default().note(id, &data["to"]);
+                }
+            }
+            other => {
+                told.unasked.insert(other.unwrap_or_default().to_owned());
+            }
         }
         StatusCode::NO_CONTENT
     }

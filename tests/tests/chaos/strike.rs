@@ -38,6 +38,7 @@ impl World {
             sandbox,
             daemons,
             starter,
+            clocks,
             ..
         } = self;
         let on = (&*stores, &*keys, &**sandbox);
@@ -55,8 +56,11 @@ impl World {
         }
         for (place, daemon) in daemons.iter_mut().enumerate() {
             if daemon.is_none() {
-                *daemon = Some(starter.start().await);
-                log.say(&format!("there is another daemon {place}"));
+                let clock = clocks.next(place);
+                *daemon = Some(starter.start_wrong_by(clock.time()).await);
+                log.say(&format!(
+                    "there is another daemon {place}, whose clock is {clock}"
+                ));
             }
         }
     }

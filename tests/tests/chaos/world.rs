@@ -26,7 +26,8 @@ use tests::phones::Phones;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::bodies::Bodies;
-use crate::plan::{PEOPLE, With};
+use crate::clocks::Clocks;
+use crate::plan::{Offset, PEOPLE, With};
 use crate::receivers::Receivers;
 use crate::restarting_sandbox::RestartingSandbox;
 use crate::size::Size;
@@ -38,6 +39,9 @@ const AT_ONCE: usize = 4;
 
 /// More requests than a run makes.
 const MANY: u32 = 1_000_000;
+
+/// What the texts begin with that are written until a webhook hears of one.
+pub const CALL: &str = "are you there";
 
 /// The pause between two texts to a webhook that has heard of none.
 const UNHEARD: Duration = Duration::from_millis(500);
@@ -61,6 +65,7 @@ pub struct World {
     /// By their places; `None` where one is in trouble.
     pub daemons: Vec<Option<DaemonProcess>>,
     pub starter: Starter,
+    pub clocks: Clocks,
     pub directory: PathBuf,
     _kms: KmsStandIn,
     _api: Api,
@@ -68,8 +73,9 @@ pub struct World {
 }
 
 impl World {
-    /// Starts all of it, pairs the instances, and waits until each is told of by its webhook. Logs are in a directory of this name.
-    pub async fn start(name: &str, size: &Size) -> Self {
+    /// Starts all of it, pairs the instances, and waits until each is told of by its webhook. Then the daemons have these clocks. Logs
+    /// are in a directory of this name.
+    pub async fn start(name: &str, size: &Size, clocks: &[Vec<Offset>]) -> Self {
         let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
             .join("chaos")
             .join(name);
@@ -104,7 +110,7 @@ impl World {
             .buffered(AT_ONCE)
             .collect()
             .await;
-        Self {
+        let mut world = Self {
             bodies: Arc::new(Bodies::start(api.bucket.clone(), size.patience).await),
             stores,
             keys,
@@ -113,11 +119,14 @@ impl World {
             lines,
             daemons,
             starter,
+            clocks: Clocks::of(clocks),
             directory,
             _kms: kms,
             _api: api,
             _webhooks: webhooks,
-        }
+        };
+        world.set_clocks_wrong().await;
+        world
     }
 
     /// The number of whom a chat of an instance is with, or of the first who sees its statuses.
@@ -197,7 +206,7 @@ async fn line(n: usize, bases: &Bases, phones: &Phones, receivers: &Receivers) -
     let mut tries = 0;
     until("the first event", async || {
         tries += 1;
-        let text = format!("are you there {tries}");
+        let text = format!("{CALL} {tries}");
         phones.send(&paired.other, &paired.own, &text).await;
         tokio::time::sleep(UNHEARD).await;
         (!receivers.told(n).texts.is_empty()).then_some(())

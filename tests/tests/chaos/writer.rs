@@ -22,6 +22,9 @@ use crate::world::World;
 /// How soon a message for later is due.
 const SOON: TimeDelta = TimeDelta::seconds(4);
 
+/// What is said about a text.
+const EMOJI: &str = "👍";
+
 /// The time between two that are due later.
 const APART: TimeDelta = TimeDelta::seconds(1);
 
@@ -32,6 +35,8 @@ pub enum Shows {
     Message,
     /// A message of its own, with its file.
     File,
+    /// A message of its own, which says something of that one.
+    About { of: MessageId },
     /// This text in the place of that message's.
     Edited { of: MessageId, text: String },
     /// That message is taken back.
@@ -44,6 +49,10 @@ pub struct Accepted {
     pub id: MessageId,
     pub what: What,
     pub shows: Shows,
+    /// What is to be read on its recipient's phone, where something is to.
+    pub text: Option<String>,
+    /// When it is due, where that is later.
+    pub due: Option<DateTime<Utc>>,
     /// Its place in the order of its chat. Those with the same place may be shown in any order.
     pub place: usize,
     /// When it was asked for first.
@@ -122,14 +131,14 @@ impl Writer {
         } else {
             Shows::Message
         };
-        self.note(&granted.data, what, shows, asked_at)
+        let text = words(&body).map(str::to_owned);
+        self.note(&granted.data, what, shows, text, asked_at)
     }
 
     /// Sends several texts by one request.
     async fn send_several(&mut self, name: &str) {
         let (asked_at, deadline) = (SystemClock.now(), Instant::now() + self.patience);
-        let messages =
-            (0..BULK).map(|n| json!({"kind": "text", "to": self.to, "text": format!("{name}-{n}")}));
+        let messages = (0..BULK).map(|n| json!({"kind": "text", "to": self.to, "text": text_of(name, n)}));
         let body = json!({"messages": messages.collect::<Vec<_>>()});
         let mut attempts = 0;
         let results = loop {
@@ -148,7 +157,8 @@ impl Writer {
             tokio::time::sleep(PAUSE).await;
         };
         for (n, result) in results.as_array().expect("a list").iter().enumerate() {
-            self.note(&result["message"], What::Bulk, Shows::Message, asked_at);
+            let text = Some(text_of(name, n));
+            self.note(&result["message"], What::Bulk, Shows::Message, text, asked_at);
             // A request that was repeated may have had its last message accepted before its first.
             if attempts > 1 && n > 0 {
                 self.place -= 1;
@@ -172,7 +182,10 @@ impl Writer {
             {
                 Ok(granted) => {
                     self.due = due;
-                    self.note(&granted.data, What::Scheduled, Shows::Message, asked_at);
+                    let text = Some(name.to_owned());
+                    self.note(&granted.data, What::Scheduled, Shows::Message, text, asked_at);
+                    let last = self.accepted.last_mut().expect("it was noted");
+                    last.due = Some(due);
                     return;
                 }
                 // It was past its time before anything was known of it: nothing was accepted under this key.
@@ -189,18 +202,19 @@ impl Writer {
         let asked_at = SystemClock.now();
         let (path, key) = (format!("/api/messages/{of}"), format!("{name} {what}"));
         if what == What::Reaction {
-            let (path, body) = (format!("{path}/reaction"), json!({"emoji": "👍"}));
+            let (path, body) = (format!("{path}/reaction"), json!({"emoji": EMOJI}));
             let granted = self.have(Method::POST, &path, Some(&body), &key).await;
-            self.note(&granted.data, what, Shows::Message, asked_at);
+            let text = Some(EMOJI.to_owned());
+            self.note(&granted.data, what, Shows::About { of }, text, asked_at);
         } else if what == What::Edit {
             let text = format!("{name} anew");
             let body = json!({"text": text});
             let granted = self.have(Method::PATCH, &path, Some(&body), &key).await;
-            self.note(&granted.data, what, Shows::Edited { of, text }, asked_at);
+            self.note(&granted.data, what, Shows::Edited { of, text }, None, asked_at);
         } else {
             let granted = self.have(Method::DELETE, &path, None, &key).await;
             let revoke = &granted.data["revoke"];
-            self.note(revoke, what, Shows::Revoked { of }, asked_at);
+            self.note(revoke, what, Shows::Revoked { of }, None, asked_at);
         }
     }
 
@@ -245,7 +259,14 @@ impl Writer {
     }
 
     /// Notes a message by what was answered of it: its id.
-    fn note(&mut self, answered: &Value, what: What, shows: Shows, asked_at: DateTime<Utc>) -> MessageId {
+    fn note(
+        &mut self,
+        answered: &Value,
+        what: What,
+        shows: Shows,
+        text: Option<String>,
+        asked_at: DateTime<Utc>,
+    ) -> MessageId {
         let id = answered["id"].as_str().and_then(|id| id.parse().ok());
         let id = id.unwrap_or_else(|| panic!("no message's id: {answered}"));
         self.place += 1;
@@ -253,9 +274,23 @@ impl Writer {
             id,
             what,
             shows,
+            text,
+            due: None,
             place: self.place,
             asked_at,
         });
         id
     }
+}
+
+/// What is to be read of a message that is asked for so.
+fn words(body: &Value) -> Option<&str> {
+    let members = ["text", "caption", "name", "question"].map(|member| &body[member]);
+    let mut all = members.into_iter().chain([&body["contact"]["name"]]);
+    all.find_map(Value::as_str)
+}
+
+/// The text of this number in a request for several.
+fn text_of(name: &str, n: usize) -> String {
+    format!("{name}-{n}")
 }

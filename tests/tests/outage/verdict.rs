@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use shared::domain::message::{Direction, State};
 use shared::ids::MessageId;
-use testbed::wait::until_ok;
+use testbed::wait::look_for;
 use tests::deployment::recorded_again;
 use tokio::time::Instant;
 
@@ -27,7 +27,8 @@ pub async fn is_served(world: &World, case: &Case) {
     let deadline = since + 2 * World::LEASE + SLACK;
     for line in &world.lines {
         let own = &line.paired.own;
-        let served = until_ok(deadline, Duration::from_millis(100), async || {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let served = look_for(Duration::from_millis(100), left, async || {
             let linked = world.phones.linked(own).await;
             if linked == [true] { Ok(()) } else { Err(linked) }
         });
@@ -45,7 +46,7 @@ pub async fn is_served(world: &World, case: &Case) {
 /// been taken when the messages began.
 pub async fn holds(world: World, case: &Case, takes: &[u64], sent: &[Vec<Sent>]) {
     let since = Instant::now();
-    let arrived = until_ok(since + ARRIVAL, Duration::from_millis(500), async || {
+    let arrived = look_for(Duration::from_millis(500), ARRIVAL, async || {
         let missing = lacks(&world, sent).await;
         if missing.is_empty() { Ok(()) } else { Err(missing) }
     });
@@ -190,7 +191,7 @@ async fn recorded_twice(world: &World) -> usize {
 
 /// No job is left, and none was given up.
 async fn is_empty(world: &World) {
-    let empty = until_ok(Instant::now() + ARRIVAL, Duration::from_millis(200), async || {
+    let empty = look_for(Duration::from_millis(200), ARRIVAL, async || {
         let left = world.stores.left_in_queues().await;
         if left.is_empty() { Ok(()) } else { Err(left) }
     });

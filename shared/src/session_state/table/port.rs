@@ -10,8 +10,9 @@ use crate::seal::{Purpose, SealError};
 use crate::session_state::{Entry, Gone, Listed, Noted, Page, Recalled, SessionState};
 use crate::storage::{StorageError, classify, keys};
 
-/// How long a deletion is remembered: see the module's documentation.
-const TOMBSTONE_TERM: TimeDelta = TimeDelta::hours(1);
+/// How long a deletion is remembered: see the module's documentation. What comes late is late by seconds; the rest is for clocks that
+/// are behind, by which the term begins too early.
+const TOMBSTONE_TERM: TimeDelta = TimeDelta::hours(2);
 
 /// How many writes of one call run at once. A partition takes 1,000 write units a second,
 /// and all of an instance's state is in one.

@@ -12,7 +12,7 @@ use super::chats::{Chat, PhoneChat};
 use crate::plan::With;
 use crate::receivers::Told;
 use crate::traffic::OfChat;
-use crate::world::World;
+use crate::world::{CALL, World};
 
 /// What is counted, and is no fault.
 #[derive(Debug, Default)]
@@ -57,6 +57,7 @@ impl<'a> Line<'a> {
             shown.retain(|shown| (shown.chat == STATUSES) == is_of_statuses);
             chats.push(Chat {
                 name: format!("instance {n}, {}", of_chat.with),
+                person: (!is_of_statuses).then(|| person.to_owned()),
                 sent: of_chat,
                 on_phone: PhoneChat::of(shown),
             });
@@ -105,10 +106,29 @@ impl<'a> Line<'a> {
         lacks
     }
 
-    /// What is there and must not be, and what is counted wrong.
-    pub async fn faults(&self, world: &World, is_one_month: bool, counts: &mut Counts) -> Vec<String> {
+    /// The receipts that are stored, and of which nobody was told yet.
+    pub fn untold(&self) -> Vec<String> {
+        let states = self.states();
+        let chats = self.chats.iter();
+        chats.flat_map(|chat| chat.untold(&states, &self.told)).collect()
+    }
+
+    /// What is there and must not be, and what is counted wrong. `wanting` are the messages that lacked something before the wire.
+    pub async fn faults(
+        &self,
+        world: &World,
+        is_one_month: bool,
+        wanting: &BTreeSet<String>,
+        counts: &mut Counts,
+    ) -> Vec<String> {
         let (n, told) = (self.n, &self.told);
-        let mut faults: Vec<String> = self.chats.iter().flat_map(|chat| chat.faults(counts)).collect();
+        let mut faults: Vec<String> = Vec::new();
+        for chat in &self.chats {
+            faults.extend(chat.faults(wanting, counts));
+            faults.extend(chat.told_wrong(told));
+        }
+        faults.extend(self.strange(world).await);
+        faults.extend(self.told_unasked(world));
         let accepted: usize = self.chats.iter().map(|chat| chat.sent.out.len()).sum();
         let again = recorded_again(&self.records);
         if again > 0 {
@@ -135,6 +155,54 @@ impl<'a> Line<'a> {
         counts.receipts_lost += self.in_state(State::Sent);
         counts.events += told.events.len();
         counts.told_again += told.events.values().map(|times| times - 1).sum::<usize>();
+        faults
+    }
+
+    /// What the phones of its people show that is in none of its chats: what came from others, or a status that is not theirs to see.
+    async fn strange(&self, world: &World) -> Vec<String> {
+        let (n, line) = (self.n, &world.lines[self.n]);
+        let own = &line.paired.own;
+        let mut strange = Vec::new();
+        for (place, person) in line.people.iter().enumerate() {
+            let inbox = world.sandbox.phones().await.inbox(person).await;
+            for entry in inbox {
+                let (id, from, chat) = (&entry["id"], &entry["from"], &entry["chat"]);
+                let is_status = *chat == STATUSES && place == 0;
+                let is_of_its_chats = *from == *own && (is_status || *chat == *own);
+                if !is_of_its_chats {
+                    strange.push(format!(
+                        "instance {n}: {person} is shown {id} from {from} in the chat {chat}, which is none of theirs"
+                    ));
+                }
+            }
+        }
+        strange
+    }
+
+    /// What the webhook was told of and nobody has written, nobody has asked to hear, or another instance has to hear.
+    fn told_unasked(&self, world: &World) -> Vec<String> {
+        let (n, told, own) = (self.n, &self.told, world.lines[self.n].id.to_string());
+        let sent = self.chats.iter().map(|chat| chat.sent);
+        let written: BTreeSet<&String> = sent
+            .clone()
+            .flat_map(|sent| sent.back.iter().map(|written| &written.text))
+            .collect();
+        let accepted: BTreeSet<String> = sent
+            .flat_map(|sent| sent.out.iter().map(|accepted| accepted.id.to_string()))
+            .collect();
+        let texts = told.texts.keys();
+        let texts = texts.filter(|text| !written.contains(text) && !text.starts_with(CALL));
+        let mut faults: Vec<String> = texts
+            .map(|text| format!("instance {n} was told of {text:?}, which nobody wrote"))
+            .collect();
+        let messages = told.states.keys().filter(|id| !accepted.contains(*id));
+        faults.extend(messages.map(|id| format!("instance {n} was told of {id}, which was never accepted")));
+        let others = told.instances.iter().filter(|id| **id != own);
+        faults.extend(others.map(|id| format!("instance {n} was told of what happened to {id}")));
+        let kinds = told.unasked.iter();
+        faults.extend(
+            kinds.map(|kind| format!("instance {n} was told of {kind:?}, which it has not asked for")),
+        );
         faults
     }
 }
