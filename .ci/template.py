@@ -1,25 +1,63 @@
 #!/usr/bin/env python3
-"""Compares template.yaml with what localstack/init.sh made on the AWS stand-in, and checks what cfn-lint overlooks.
+"""Checks of template.yaml what cfn-lint overlooks, and compares it with what localstack/init.sh made on the AWS stand-in.
 
-The stand-in's queues are compared with the code's own list by the test `deployed_queues`, so the three stay alike.
-cfn-lint accepts any word for FifoThroughputLimit and any property of an HttpApi event.
+Without AWS_ENDPOINT_URL there is no stand-in, and nothing is compared. The stand-in's queues are compared with the code's own
+list by the test `deployed_queues`, so the three stay alike. cfn-lint accepts any word for FifoThroughputLimit and any property
+of an HttpApi event.
 """
 
 import json
 import os
+import re
 import sys
+from pathlib import Path
 
-import botocore.session
 from cfnlint.decode import cfn_yaml
 
+ROOT = Path(__file__).resolve().parent.parent
 EVENT_PROPERTIES = {"ApiId", "Auth", "Method", "Path", "PayloadFormatVersion", "RouteSettings", "TimeoutInMillis"}
-ENDPOINT = os.environ["AWS_ENDPOINT_URL"]
+ENDPOINT = os.environ.get("AWS_ENDPOINT_URL")
 NETWORK = os.environ.get("WAXWING_NETWORKS", "sandbox").split(",")[0]
 PREFIX = os.environ.get("WAXWING_QUEUE_PREFIX", "waxwing")
 TABLE = os.environ.get("WAXWING_TABLE", "waxwing")
 BUCKET = os.environ.get("WAXWING_BUCKET", "waxwing")
 # The stand-in's defaults and AWS's differ here, and neither is ours to choose.
 NOT_COMPARED = {"QueueName", "SqsManagedSseEnabled"}
+
+FUNCTION, QUEUE, ALARM, LOGS = (
+    f"AWS::{name}" for name in ("Serverless::Function", "SQS::Queue", "CloudWatch::Alarm", "Logs::LogGroup")
+)
+# Who reads the variables that a file of shared/src/config/ names.
+READERS = {
+    "bucket.rs": {"functions", "daemon"},
+    "daemon.rs": {"daemon"},
+    "feed.rs": {"functions"},
+    "functions.rs": {"functions"},
+    "mail.rs": {"functions"},
+    "mod.rs": {"functions", "daemon"},
+    "secret.rs": {"functions", "daemon"},
+}
+# What the template gives to nobody, or not to all who could read it, and why.
+NOT_GIVEN = {
+    ("WAXWING_KEY_FILE", "functions"): "a KMS key wraps",
+    ("WAXWING_KEY_FILE", "daemon"): "a KMS key wraps",
+    ("WAXWING_FAULT", "functions"): "for builds with `fault-hooks`, which are tests' alone",
+    ("WAXWING_FAULT", "daemon"): "for builds with `fault-hooks`, which are tests' alone",
+    ("WAXWING_FAULT_ONCE", "functions"): "for builds with `fault-hooks`, which are tests' alone",
+    ("WAXWING_FAULT_ONCE", "daemon"): "for builds with `fault-hooks`, which are tests' alone",
+    ("WAXWING_TRUSTED_PROXIES", "functions"): "API Gateway says who calls; they have no listener",
+    ("WAXWING_PUBLIC_URL", "daemon"): "it makes no links to a bucket in S3",
+}
+# What an allowed action may do to the table; each of them names its keys.
+OF_TABLE = {
+    f"dynamodb:{action}"
+    for action in (
+        "GetItem BatchGetItem Query ConditionCheckItem PutItem UpdateItem DeleteItem BatchWriteItem".split()
+    )
+}
+# Actions that are allowed of every resource, by the kind of resource that allows them, each with its reason beside it in the
+# template.
+OF_ALL_RESOURCES = {"AWS::IAM::Role": {"ecr:GetAuthorizationToken"}, "AWS::KMS::Key": {"kms:*"}}
 
 problems = []
 
@@ -29,35 +67,59 @@ def expect(what, actual, wanted):
         problems.append(f"{what}: {actual!r} in the template, {wanted!r} in the set-up")
 
 
-def queues(resources, shards):
-    """Each queue of the template under its full name, those of shards spelled out."""
-    for key, resource in resources.items():
-        if key.startswith("Fn::ForEach::"):
-            variable, _, bodies = resource
-            for shard in shards:
-                for body in bodies.values():
-                    name = body["Properties"]["QueueName"]["Fn::Sub"].replace("${" + variable + "}", shard)
-                    yield name, body["Properties"]
-        elif resource["Type"] == "AWS::SQS::Queue":
-            yield resource["Properties"]["QueueName"]["Fn::Sub"], resource["Properties"]
+def replaced(value, name, by):
+    """The same with `${name}` replaced, in keys too."""
+    if isinstance(value, str):
+        return value.replace("${" + name + "}", by)
+    if isinstance(value, list):
+        return [replaced(one, name, by) for one in value]
+    if isinstance(value, dict):
+        return {replaced(key, name, by): replaced(one, name, by) for key, one in value.items()}
+    return value
+
+
+def expanded(template):
+    """The template's resources by their names, those of loops spelled out for the default parameters."""
+    resources = {}
+    for key, resource in template["Resources"].items():
+        if not key.startswith("Fn::ForEach::"):
+            resources[key] = resource
+            continue
+        variable, values, body = resource
+        if isinstance(values, dict):
+            values = template["Parameters"][values["Ref"]]["Default"].split(",")
+        for value in values:
+            resources.update(replaced(body, variable, value))
+    return resources
+
+
+def of_type(resources, kind):
+    return {name: resource["Properties"] for name, resource in resources.items() if resource["Type"] == kind}
+
+
+def within(value, key):
+    """Everything under this key, however deep."""
+    if isinstance(value, dict):
+        for name, one in value.items():
+            if name == key:
+                yield one
+            yield from within(one, key)
+    elif isinstance(value, list):
+        for one in value:
+            yield from within(one, key)
 
 
 def as_sqs_says(value):
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def check_queues(template, session):
+def check_queues(resources, session):
     sqs = session.create_client("sqs", endpoint_url=ENDPOINT)
     full = lambda name: name.replace("${QueuePrefix}", PREFIX).replace("${Network}", NETWORK)
-    shards = template["Parameters"]["Shards"]["Default"].split(",")
-    names = {}
-    for key, resource in template["Resources"].items():
-        if not key.startswith("Fn::ForEach::") and resource["Type"] == "AWS::SQS::Queue":
-            names[key] = full(resource["Properties"]["QueueName"]["Fn::Sub"])
-    found = set()
-    for name, properties in queues(template["Resources"], shards):
-        name = full(name)
-        found.add(name)
+    queues = of_type(resources, QUEUE)
+    names = {key: full(properties["QueueName"]["Fn::Sub"]) for key, properties in queues.items()}
+    for key, properties in queues.items():
+        name = names[key]
         url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
         made = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
         for attribute, value in properties.items():
@@ -69,13 +131,12 @@ def check_queues(template, session):
             elif attribute not in NOT_COMPARED:
                 expect(f"{name} {attribute}", as_sqs_says(value), made.get(attribute))
     urls = sqs.list_queues(QueueNamePrefix=f"{PREFIX}-{NETWORK}-").get("QueueUrls", [])
-    expect("queues", sorted(found), sorted(url.rsplit("/", 1)[1] for url in urls))
-    return len(found)
+    expect("queues", sorted(names.values()), sorted(url.rsplit("/", 1)[1] for url in urls))
 
 
-def check_table(template, session):
+def check_table(resources, session):
     dynamodb = session.create_client("dynamodb", endpoint_url=ENDPOINT)
-    properties = template["Resources"]["Table"]["Properties"]
+    properties = resources["Table"]["Properties"]
     made = dynamodb.describe_table(TableName=TABLE)["Table"]
     by_name = lambda items: sorted(items, key=lambda item: item["AttributeName"])
     expect("table keys", properties["KeySchema"], made["KeySchema"])
@@ -86,9 +147,9 @@ def check_table(template, session):
     expect("expiry attribute", properties["TimeToLiveSpecification"]["AttributeName"], expiry["AttributeName"])
 
 
-def check_bucket(template, session):
+def check_bucket(resources, session):
     s3 = session.create_client("s3", endpoint_url=ENDPOINT)
-    properties = template["Resources"]["Bucket"]["Properties"]
+    properties = resources["Bucket"]["Properties"]
     wanted = {}
     for rule in properties["LifecycleConfiguration"]["Rules"]:
         wanted[rule["Id"]] = (
@@ -106,11 +167,9 @@ def check_bucket(template, session):
     expect("bucket rules", wanted, made)
 
 
-def check_events(template):
-    for name, resource in template["Resources"].items():
-        if name.startswith("Fn::ForEach::") or resource["Type"] != "AWS::Serverless::Function":
-            continue
-        for event_name, event in resource["Properties"].get("Events", {}).items():
+def check_events(resources):
+    for name, function in of_type(resources, FUNCTION).items():
+        for event_name, event in function.get("Events", {}).items():
             if event["Type"] != "HttpApi":
                 continue
             unknown = set(event["Properties"]) - EVENT_PROPERTIES
@@ -120,15 +179,121 @@ def check_events(template):
                 problems.append(f"{name}.{event_name}: Path and Method go together")
 
 
+def check_environment(template, resources):
+    """Each variable that a program reads is given to it, by a parameter or as the template has it."""
+    all_functions = template["Globals"]["Function"]["Environment"]["Variables"]
+    container = resources["DaemonTask"]["Properties"]["ContainerDefinitions"][0]
+    given = {"functions": set(all_functions), "daemon": set()}
+    for function in of_type(resources, FUNCTION).values():
+        given["functions"] |= set(function["Environment"]["Variables"])
+    for entries in (container["Environment"], container["Secrets"]):
+        # One that stands under a condition counts: there is a way to it.
+        given["daemon"] |= set(within(entries, "Name"))
+    read = set()
+    for file in sorted((ROOT / "shared/src/config").glob("*.rs")):
+        if file.name == "tests.rs":
+            continue
+        if file.name not in READERS:
+            problems.append(f"{file.name}: say in READERS who reads what it names")
+        code = re.sub(r"^ *//.*$", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE).split("#[cfg(test)]\nmod tests {")[0]
+        for variable in set(re.findall(r'"(WAXWING_[A-Z_]+)"', code)):
+            read |= {(variable, reader) for reader in READERS.get(file.name, ())}
+    if not read:
+        problems.append("no variable is found in shared/src/config/")
+    for variable, reader in sorted(read):
+        if variable not in given[reader] and (variable, reader) not in NOT_GIVEN:
+            problems.append(f"{variable}: nothing gives it to {reader}")
+    for variable, reader in NOT_GIVEN:
+        if variable in given[reader]:
+            problems.append(f"{variable}: it is given to {reader}, and NOT_GIVEN says that it is not")
+    return len(read)
+
+
+def check_logs(resources):
+    """Each function and the daemon have a log of their own, which does not grow for ever."""
+    kept = {name for name, properties in of_type(resources, LOGS).items() if "RetentionInDays" in properties}
+    logs = {name: function.get("LoggingConfig", {}).get("LogGroup") for name, function in of_type(resources, FUNCTION).items()}
+    container = resources["DaemonTask"]["Properties"]["ContainerDefinitions"][0]
+    logs["DaemonTask"] = container["LogConfiguration"]["Options"]["awslogs-group"]
+    of_whom = {}
+    for name, log in logs.items():
+        log = log and log.get("Ref")
+        if log not in kept:
+            problems.append(f"{name}: it has no log group with a term")
+        elif log in of_whom:
+            problems.append(f"{name}: it shares a log group with {of_whom[log]}")
+        of_whom[log] = name
+    sources = [
+        path.read_text(encoding="utf-8")
+        for folder in ("shared", "functions", "daemon")
+        for path in (ROOT / folder / "src").rglob("*.rs")
+    ]
+    for name, properties in of_type(resources, "AWS::Logs::MetricFilter").items():
+        for text in re.findall(r'"([^"]+)"', properties["FilterPattern"]):
+            if not any(text in source for source in sources):
+                problems.append(f"{name}: no program says {text!r}")
+
+
+def check_alarms(resources):
+    """Each queue has an alarm, and each alarm tells somebody."""
+    watched = set()
+    for name, alarm in of_type(resources, ALARM).items():
+        if not alarm.get("AlarmActions"):
+            problems.append(f"{name}: it tells nobody")
+        for dimensions in within(alarm, "Dimensions"):
+            for dimension in dimensions:
+                if dimension["Name"] == "QueueName":
+                    value = dimension["Value"]
+                    watched.add(value["Fn::GetAtt"][0] if "Fn::GetAtt" in value else value["Fn::Sub"])
+    for name, properties in of_type(resources, QUEUE).items():
+        if not watched & {name, properties["QueueName"]["Fn::Sub"]}:
+            problems.append(f"{name}: it has no alarm")
+
+
+def check_rights(resources):
+    """What policies allow is spelled out, and of the table it goes by keys."""
+    count = 0
+    for name, resource in resources.items():
+        of_all = OF_ALL_RESOURCES.get(resource["Type"], set())
+        for statements in within(resource.get("Properties", {}), "Statement"):
+            for statement in statements:
+                if statement["Effect"] != "Allow" or "Action" not in statement:
+                    continue
+                count += 1
+                as_list = lambda value: value if isinstance(value, list) else [value]
+                actions = set(as_list(statement["Action"]))
+                targets = as_list(statement.get("Resource", []))
+                if any("*" in action for action in actions - of_all):
+                    problems.append(f"{name}: it allows {sorted(actions)}")
+                if "*" in targets and not actions <= of_all:
+                    problems.append(f"{name}: {sorted(actions)} of everything")
+                if any(action.startswith("dynamodb:") for action in actions):
+                    keys = list(within(statement.get("Condition", {}), "dynamodb:LeadingKeys"))
+                    if not actions <= OF_TABLE or not keys:
+                        problems.append(f"{name}: {sorted(actions)} of the table, not by keys")
+    if not count:
+        problems.append("no policy is found")
+
+
 def main():
-    template = cfn_yaml.load("template.yaml")
-    session = botocore.session.get_session()
-    count = check_queues(template, session)
-    check_table(template, session)
-    check_bucket(template, session)
-    check_events(template)
+    template = cfn_yaml.load(str(ROOT / "template.yaml"))
+    resources = expanded(template)
+    check_events(resources)
+    count = check_environment(template, resources)
+    check_logs(resources)
+    check_alarms(resources)
+    check_rights(resources)
+    looked_at = f"routes, {count} variables, logs, alarms and rights looked at"
+    if ENDPOINT:
+        import botocore.session
+
+        session = botocore.session.get_session()
+        check_queues(resources, session)
+        check_table(resources, session)
+        check_bucket(resources, session)
+        looked_at += f"; {len(of_type(resources, QUEUE))} queues, the table and the bucket compared with the set-up"
     print(*problems, sep="\n", end="\n" if problems else "")
-    print(f"{count} queues, the table, the bucket and the API's routes checked, {len(problems)} problems")
+    print(f"{looked_at}: {len(problems)} problems")
     return 1 if problems else 0
 
 

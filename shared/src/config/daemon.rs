@@ -127,19 +127,25 @@ impl QueueLimits {
 /// much (`RATE_LIMITED`): such a daemon wants fewer places.
 pub const SESSION_STARTS: usize = 64;
 
+/// Where the daemon listens; `None` for nowhere.
+pub(super) fn address(get: Lookup<'_>) -> Result<Option<SocketAddr>, ConfigError> {
+    let Some(text) = get("WAXWING_LISTEN") else {
+        return Ok(None);
+    };
+    let address: SocketAddr = text.parse().map_err(|_| {
+        problem(
+            "WAXWING_LISTEN",
+            "must be an address with a port, such as `0.0.0.0:3002`",
+        )
+    })?;
+    Ok(Some(address))
+}
+
 pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
     let network = get("WAXWING_NETWORK")
         .map(|name| name.parse().map_err(|error| problem("WAXWING_NETWORK", error)))
         .transpose()?;
-    let listen = get("WAXWING_LISTEN").map(|address| {
-        address.parse().map_err(|_| {
-            problem(
-                "WAXWING_LISTEN",
-                "must be an address with a port, such as `0.0.0.0:3002`",
-            )
-        })
-    });
-    let listen: Option<SocketAddr> = listen.transpose()?;
+    let listen = address(get)?;
     let realtime = match listen {
         Some(_) => Realtime::read(get)?,
         None => None,

@@ -49,6 +49,7 @@ mod secret;
 mod tests;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -128,6 +129,11 @@ pub fn realtime_over(usual: Realtime) -> Result<Realtime, ConfigError> {
 /// Reads the daemon's configuration.
 pub fn daemon() -> Result<Daemon, ConfigError> {
     daemon::read(&variable)
+}
+
+/// Where the daemon listens, for whoever asks it how it is; `None` for nowhere.
+pub fn daemon_address() -> Result<Option<SocketAddr>, ConfigError> {
+    daemon::address(&variable)
 }
 
 /// What is logged, in `tracing`'s filter syntax.

@@ -1,5 +1,5 @@
-//! A function does nothing to the table that it may not do: on its way through every route it meets none of its
-//! policies' denials.
+//! A function does nothing to the table that it may not do: on its way through every route it makes no call that its role's
+//! policies do not allow.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn resource_of(function: Function) -> String {
     format!("{}{}Function", name[..1].to_ascii_uppercase(), &name[1..])
 }
 
-/// A function's way to the table, with a rule for each partition that it is denied.
+/// A function's way to the table, with a rule for each kind of partition that it may not read or write.
 struct Way {
     relay: Relay,
     denied: Vec<(String, Rule)>,
