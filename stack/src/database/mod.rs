@@ -34,7 +34,7 @@ use self::engine::Engine;
 use self::unsigned::Unsigned;
 
 /// The table's name.
-const TABLE: &str = "waxwing";
+pub const TABLE: &str = "waxwing";
 
 /// What DynamoDB's `X-Amz-Target` begins with. The operation's name follows.
 const TARGET: &str = "DynamoDB_20120810.";
