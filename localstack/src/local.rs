@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use daemon::app::Sessions;
 use daemon::whatsapp::{NETWORK, Settings};
 use sandbox::Sandbox;
 use shared::clock::SystemClock;
@@ -78,7 +79,8 @@ impl Stack {
             place: &place,
             config: config::functions_over(usual)?,
             realtime,
-            settings: Settings::for_network(&network.url).with_sandbox_ca(network.ca),
+            network: NETWORK,
+            sessions: Sessions::WhatsApp(Settings::for_network(&network.url).with_sandbox_ca(network.ca)),
             routes: mailbox::routes(mails),
             between,
         };

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::{Router, middleware};
-use daemon::app::{App, Parts};
+use daemon::app::{App, Parts, Sessions};
 use daemon::files;
 use daemon::lease::HeldShards;
 use daemon::realtime::Realtime;
 use daemon::web;
-use daemon::whatsapp::{NETWORK, Settings};
 use functions::service::{self, States};
 use functions::webhook_delivery::{self, WebhooksState};
 use shared::bucket::Bucket;
@@ -61,8 +60,10 @@ pub struct Plan<'a> {
     pub config: config::Functions,
     /// The realtime feed.
     pub realtime: config::Realtime,
-    /// Where sessions connect to.
-    pub settings: Settings,
+    /// The network whose instances it serves: one of those that the functions serve.
+    pub network: Network,
+    /// How sessions begin.
+    pub sessions: Sessions,
     /// Routes of the binary's own, beside the API's.
     pub routes: Router,
     /// What stands before the table and the queues, after these are set up.
@@ -110,7 +111,8 @@ impl Stack {
             place,
             config,
             realtime,
-            settings,
+            network,
+            sessions,
             routes: own_routes,
             between,
         } = plan;
@@ -121,14 +123,14 @@ impl Stack {
         let database = Embedded::start(place.durable("table.db").as_deref()).await?;
         // The place is this stack's alone, so any daemon that holds a shard by the table has gone. Nothing is shown
         // as connected on a dead daemon's word, and nobody waits for its lease to run out.
-        Leases::new(database.table.clone(), NETWORK)
+        Leases::new(database.table.clone(), network)
             .forget_owners()
             .await
             .context("cannot clear the leases of an earlier run")?;
         let queue = EmbeddedQueue::open(place.durable("queues.db").as_deref(), clock.clone())
             .context("cannot open the queues")?;
         let queue = Arc::new(queue);
-        let queue_names = QueueNames::new(QUEUE_PREFIX, NETWORK.as_str())?;
+        let queue_names = QueueNames::new(QUEUE_PREFIX, network.as_str())?;
         deployment::ensure_all(queue.as_ref(), &queue_names, shards)
             .await
             .context("cannot create the queues")?;
@@ -172,16 +174,15 @@ impl Stack {
                 offline: config.messaging.offline_queue_limit,
                 shard: config.messaging.shard_queue_limit,
             },
-            settings,
+            network,
+            sessions,
             files: files::Settings {
                 reach: config.base.reach,
                 ..files::Settings::default()
             },
             realtime: Some(realtime),
         };
-        let app = App::start(parts, Some(NETWORK))
-            .await
-            .context("the daemon cannot start")?;
+        let app = App::start(parts).await.context("the daemon cannot start")?;
 
         let sealer = Sealer::new(table.clone(), wrapper)
             .restricted_to(&[Purpose::Content])
@@ -375,10 +376,10 @@ mod tests {
                 .await
                 .expect("a free port"),
             place: &place,
-            config: usual(NETWORK, 1, vec![secret.clone()], place.wrapping()),
+            config: usual(Network::Live, 1, vec![secret.clone()], place.wrapping()),
             realtime: config::Realtime::new(vec![secret]),
-            // No instance is there to connect.
-            settings: Settings::for_network("ws://127.0.0.1:1/ws/chat"),
+            network: Network::Live,
+            sessions: Sessions::Never,
             routes: Router::new(),
             between: &Directly,
         };
