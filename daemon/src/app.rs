@@ -247,12 +247,16 @@ impl App {
 
     /// What the daemon answers over HTTP: its probes, its metrics, and the realtime feed where it is on.
     pub fn routes(&self) -> Router {
-        let probes = web::probes(Arc::clone(&self.health));
-        let routes = probes.merge(metrics::routes(Arc::clone(&self.metrics)));
+        let routes = web::probes(Arc::clone(&self.health)).merge(self.metrics());
         match self.realtime() {
             Some(realtime) => realtime.over(routes),
             None => routes,
         }
+    }
+
+    /// `/metrics` alone, for a process whose API answers the probes at the same address.
+    pub fn metrics(&self) -> Router {
+        metrics::routes(Arc::clone(&self.metrics))
     }
 
     /// The shards held at any time.

@@ -81,7 +81,10 @@ impl Stack {
             realtime,
             network: NETWORK,
             sessions: Sessions::WhatsApp(Settings::for_network(&network.url).with_sandbox_ca(network.ca)),
+            spool: None,
             routes: mailbox::routes(mails),
+            has_metrics: false,
+            has_table_port: true,
             between,
         };
         Ok(Self {
@@ -91,6 +94,11 @@ impl Stack {
             data_dir: (!cli.ephemeral).then(|| cli.data_dir.clone()),
             _place: place,
         })
+    }
+
+    /// The embedded DynamoDB's endpoint, for whoever wants to look into the table.
+    pub fn database_url(&self) -> &str {
+        self.stack.database_url().unwrap_or_default()
     }
 
     /// The sandbox's WebSocket.

@@ -1,6 +1,7 @@
 //! The folder of the state.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -8,6 +9,15 @@ use shared::config::{JwtSecret, Wrapping};
 use tempfile::TempDir;
 
 use crate::secrets;
+
+/// Makes a folder that its owner alone may look into, with those that it is in; leaves one that is there as it is.
+pub fn private_directory(directory: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .with_context(|| format!("cannot make the directory {}", directory.display()))
+}
 
 /// The folder of the state, locked against a second stack.
 pub struct Place {

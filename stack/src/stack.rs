@@ -1,6 +1,7 @@
 //! Starts every part in its order, and stops them in the reverse.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ use tracing::warn;
 
 use crate::between::Between;
 use crate::content;
-use crate::database::{Embedded, TABLE};
+use crate::database::{Embedded, NOWHERE, TABLE};
 use crate::entrance;
 use crate::place::Place;
 use crate::turns::{Turns, in_turn};
@@ -64,8 +65,14 @@ pub struct Plan<'a> {
     pub network: Network,
     /// How sessions begin.
     pub sessions: Sessions,
+    /// Where files are kept while they are sent; `None` for the system's folder for such files.
+    pub spool: Option<PathBuf>,
     /// Routes of the binary's own, beside the API's.
     pub routes: Router,
+    /// Whether the daemon's `/metrics` are beside them.
+    pub has_metrics: bool,
+    /// Whether the table has a port on this machine. It asks nobody who he is.
+    pub has_table_port: bool,
     /// What stands before the table and the queues, after these are set up.
     pub between: &'a dyn Between,
 }
@@ -113,14 +120,17 @@ impl Stack {
             realtime,
             network,
             sessions,
+            spool,
             routes: own_routes,
+            has_metrics,
+            has_table_port,
             between,
         } = plan;
         let api = listener.local_addr()?;
         let shards = config.base.common.shards;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
-        let database = Embedded::start(place.durable("table.db").as_deref()).await?;
+        let database = Embedded::start(place.durable("table.db").as_deref(), has_table_port).await?;
         // The place is this stack's alone, so any daemon that holds a shard by the table has gone. Nothing is shown
         // as connected on a dead daemon's word, and nobody waits for its lease to run out.
         Leases::new(database.table.clone(), network)
@@ -134,9 +144,13 @@ impl Stack {
         deployment::ensure_all(queue.as_ref(), &queue_names, shards)
             .await
             .context("cannot create the queues")?;
-        let between_table = between.table(&database.endpoint).await;
+        let between_table = match &database.endpoint {
+            Some(endpoint) => between.table(endpoint).await,
+            None => None,
+        };
         // Of what AWS has, the stack has the table alone.
-        let aws = shared::aws::stand_in(between_table.as_ref().unwrap_or(&database.endpoint));
+        let reached_at = between_table.as_ref().or(database.endpoint.as_ref());
+        let aws = shared::aws::stand_in(reached_at.map_or(NOWHERE, String::as_str));
         let table = match between_table {
             Some(_) => Table::new(&aws, database.table.name()),
             None => database.table.clone(),
@@ -178,6 +192,7 @@ impl Stack {
             sessions,
             files: files::Settings {
                 reach: config.base.reach,
+                folder: spool,
                 ..files::Settings::default()
             },
             realtime: Some(realtime),
@@ -206,6 +221,7 @@ impl Stack {
             .context("the webhooks' client")?;
         let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());
         let feed = app.realtime().cloned();
+        let metrics = if has_metrics { app.metrics() } else { Router::new() };
         let (holding, daemon_ended) = (app.holding(), CancellationToken::new());
         let (stop, ended) = (stop_daemon.clone(), daemon_ended.clone().drop_guard());
         let running = tokio::spawn(async move {
@@ -222,6 +238,7 @@ impl Stack {
             .layer(middleware::from_fn_with_state(Arc::<Turns>::default(), in_turn))
             .merge(entrance::routes())
             .merge(own_routes)
+            .merge(metrics)
             .merge(content::routes(bucket.clone()));
         let serving = tokio::spawn(web::serve(listener, routes_with(feed, routes), stop_api.clone()));
         let sweeping = tokio::spawn(sweep(bucket, stop_api.clone()));
@@ -245,9 +262,9 @@ impl Stack {
         format!("http://{}", self.api)
     }
 
-    /// The embedded DynamoDB's endpoint, for whoever wants to look into the table.
-    pub fn database_url(&self) -> &str {
-        &self.database.endpoint
+    /// The embedded DynamoDB's endpoint, for whoever wants to look into the table; `None` where it has no port.
+    pub fn database_url(&self) -> Option<&str> {
+        self.database.endpoint.as_deref()
     }
 
     /// Waits until the table can do nothing more: its engine panicked, or its disk failed. What was answered is kept, and
@@ -380,7 +397,10 @@ mod tests {
             realtime: config::Realtime::new(vec![secret]),
             network: Network::Live,
             sessions: Sessions::Never,
+            spool: None,
             routes: Router::new(),
+            has_metrics: true,
+            has_table_port: false,
             between: &Directly,
         };
         let stack = Box::pin(Stack::start(plan)).await.expect("a stack");
