@@ -37,6 +37,8 @@
 //! | `WAXWING_SPOOL` | daemon: folder for files that are being sent, encrypted; up to 16 GiB | the system's |
 //! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |
 //!
+//! `waxwing-server` reads those of all functions, and has what they demand by itself.
+//!
 //! Region, credentials and `AWS_ENDPOINT_URL` are the AWS SDK's own.
 
 mod bucket;
