@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// Waxwing for real numbers: the HTTP API, webhooks, the realtime feed, the connection to WhatsApp and the stores, in one
 /// process with one data folder. What else can be set is in environment variables: docs/self-host.md lists them.
@@ -11,7 +11,7 @@ use clap::Parser;
 #[command(name = "waxwing-server", version, about, long_about = None)]
 pub struct Cli {
     /// Where everything is kept: accounts, queues, sessions, files, and the keys that seal them
-    #[arg(long, default_value = "waxwing-data", value_name = "DIRECTORY")]
+    #[arg(long, global = true, default_value = "waxwing-data", value_name = "DIRECTORY")]
     pub data_dir: PathBuf,
 
     /// Where it listens, without TLS; port 0 takes a free one
@@ -25,6 +25,27 @@ pub struct Cli {
     /// How many proxies before it add to `X-Forwarded-For`, 0 to 8; goes before `WAXWING_TRUSTED_PROXIES`
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..=8))]
     pub trusted_proxies: Option<u8>,
+
+    /// What to do in place of serving
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What is done with a data folder in place of serving it.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Copy everything in the data folder to another folder, while a server works on it or not
+    Backup {
+        /// The folder of the copy, empty or new. Keys are in it: whoever has it has every account
+        #[arg(value_name = "DIRECTORY")]
+        to: PathBuf,
+    },
+    /// Bring a copy back, into a data folder that is empty or new
+    Restore {
+        /// The folder of the copy
+        #[arg(value_name = "DIRECTORY")]
+        from: PathBuf,
+    },
 }
 
 /// An address under which callers reach the server, without a slash at its end.
@@ -53,6 +74,19 @@ mod tests {
         let cli = Cli::try_parse_from(["waxwing-server"]).expect("fine");
         assert_eq!(cli.listen, SocketAddr::from(([127, 0, 0, 1], 3000)));
         assert_eq!((cli.public_url, cli.trusted_proxies), (None, None));
+    }
+
+    #[test]
+    fn the_data_folder_may_stand_before_a_command_and_behind_it() {
+        let backup = Some(Command::Backup { to: "copy".into() });
+        for arguments in [
+            ["--data-dir", "data", "backup", "copy"],
+            ["backup", "copy", "--data-dir", "data"],
+        ] {
+            let cli = Cli::try_parse_from([&["waxwing-server"], &arguments[..]].concat()).expect("fine");
+            assert_eq!((cli.data_dir, &cli.command), ("data".into(), &backup));
+        }
+        assert!(Cli::try_parse_from(["waxwing-server", "restore"]).is_err());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! reached through the AWS SDK. Only what they stand on differs: a DynamoDB engine in this process, and queues in a
 //! file.
 
+pub mod backup;
 mod between;
 mod content;
 mod database;

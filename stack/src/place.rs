@@ -10,6 +10,27 @@ use tempfile::TempDir;
 
 use crate::secrets;
 
+/// The file of the table.
+pub const TABLE_FILE: &str = "table.db";
+
+/// The file of the queues.
+pub const QUEUES_FILE: &str = "queues.db";
+
+/// The folder of the bucket.
+pub const BUCKET: &str = "bucket";
+
+/// The file of the key that wraps data keys, unless the key is elsewhere.
+pub const WRAPPING_KEY: &str = "wrapping.key";
+
+/// The file of the secret of access tokens, unless that is elsewhere.
+pub const JWT_SECRET: &str = "jwt.secret";
+
+/// The file whose lock keeps a second stack away.
+pub const LOCK: &str = "lock";
+
+/// The file that is there while a backup is restored into the folder, and stays where that breaks off.
+pub const RESTORING: &str = "restoring";
+
 /// Makes a folder that its owner alone may look into, with those that it is in; leaves one that is there as it is.
 pub fn private_directory(directory: &Path) -> anyhow::Result<()> {
     DirBuilder::new()
@@ -31,17 +52,22 @@ enum Held {
 }
 
 impl Place {
-    /// Opens a folder, which is made where there is none. Fails where another stack works on it.
+    /// Opens a folder, which is made where there is none. Fails where another stack works on it, or where what was restored into
+    /// it is not whole.
     pub fn open(directory: PathBuf) -> anyhow::Result<Self> {
         let name = directory.display();
         std::fs::create_dir_all(&directory).with_context(|| format!("cannot make the directory {name}"))?;
-        let lock = File::create(directory.join("lock")).with_context(|| format!("cannot write in {name}"))?;
+        let lock = File::create(directory.join(LOCK)).with_context(|| format!("cannot write in {name}"))?;
         lock.try_lock().map_err(|error| match error {
             std::fs::TryLockError::WouldBlock => {
                 anyhow::anyhow!("another Waxwing works on {name} already; --data-dir takes another directory")
             }
             std::fs::TryLockError::Error(error) => anyhow::anyhow!("cannot lock {name}: {error}"),
         })?;
+        anyhow::ensure!(
+            !directory.join(RESTORING).exists(),
+            "a backup was being restored into {name} and is not whole: empty the folder, and restore it again"
+        );
         Ok(Self {
             directory,
             held: Held::Kept { _lock: lock },
@@ -74,11 +100,11 @@ impl Place {
 
     /// Its own key that wraps data keys. The file is made when the key is first asked for.
     pub fn wrapping(&self) -> Wrapping {
-        Wrapping::File(self.directory.join("wrapping.key"))
+        Wrapping::File(self.directory.join(WRAPPING_KEY))
     }
 
     /// Its own secret of access tokens, which is made where there is none.
     pub fn jwt_secret(&self) -> anyhow::Result<JwtSecret> {
-        secrets::jwt_secret(&self.directory.join("jwt.secret"))
+        secrets::jwt_secret(&self.directory.join(JWT_SECRET))
     }
 }

@@ -33,7 +33,7 @@ use crate::between::Between;
 use crate::content;
 use crate::database::{Embedded, NOWHERE, TABLE};
 use crate::entrance;
-use crate::place::Place;
+use crate::place::{BUCKET, Place, QUEUES_FILE, TABLE_FILE};
 use crate::turns::{Turns, in_turn};
 
 /// What queue names begin with.
@@ -41,9 +41,6 @@ const QUEUE_PREFIX: &str = "waxwing";
 
 /// The silence after which another daemon may take a daemon's shards.
 const LEASE: Duration = Duration::from_secs(4);
-
-/// The folder of the bucket.
-const BUCKET: &str = "bucket";
 
 /// How often it is swept.
 const SWEEP_PERIOD: Duration = Duration::from_mins(10);
@@ -130,14 +127,14 @@ impl Stack {
         let shards = config.base.common.shards;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
-        let database = Embedded::start(place.durable("table.db").as_deref(), has_table_port).await?;
+        let database = Embedded::start(place.durable(TABLE_FILE).as_deref(), has_table_port).await?;
         // The place is this stack's alone, so any daemon that holds a shard by the table has gone. Nothing is shown
         // as connected on a dead daemon's word, and nobody waits for its lease to run out.
         Leases::new(database.table.clone(), network)
             .forget_owners()
             .await
             .context("cannot clear the leases of an earlier run")?;
-        let queue = EmbeddedQueue::open(place.durable("queues.db").as_deref(), clock.clone())
+        let queue = EmbeddedQueue::open(place.durable(QUEUES_FILE).as_deref(), clock.clone())
             .context("cannot open the queues")?;
         let queue = Arc::new(queue);
         let queue_names = QueueNames::new(QUEUE_PREFIX, network.as_str())?;

@@ -23,7 +23,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use shared::storage::Table;
+use shared::storage::{Table, setup};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -111,6 +111,16 @@ impl Embedded {
         }
         self.engine.close();
     }
+}
+
+/// Opens the database in this file, and closes it again. Fails where it is damaged, or newer than this program.
+pub async fn check(file: &Path) -> anyhow::Result<()> {
+    let engine = Arc::new(Engine::open(Some(file))?);
+    // Of the number of shards nothing is asked.
+    let agreed = setup::check(&directly(&engine), u32::MAX).await;
+    engine.close();
+    agreed??;
+    Ok(())
 }
 
 /// The table by the way within this process.

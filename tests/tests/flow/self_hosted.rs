@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use testbed::caller::{Bases, Caller};
+use serde_json::json;
+use testbed::caller::{Bases, Caller, PASSWORD};
 use tests::process::Process;
 use tokio::process::Command;
 
@@ -21,6 +22,20 @@ async fn server(data_dir: &Path) -> (Process, Caller) {
 
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+}
+
+/// Does what these arguments ask for, and what the program says of it.
+async fn done(arguments: &[&str]) -> String {
+    let output = Command::new(STACK)
+        .arg("server")
+        .args(arguments)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("it runs");
+    let refusal = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{refusal}");
+    String::from_utf8(output.stdout).expect("text")
 }
 
 /// What the program says where it does not do what these arguments ask for.
@@ -96,5 +111,39 @@ async fn a_server_refuses_settings_that_it_cannot_use_and_a_folder_in_use() {
     let (process, _) = server(folder.path()).await;
     let said = refused(&arguments, &[]).await;
     assert!(said.contains("another Waxwing works on"), "{said}");
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_backup_of_a_running_server_restores_to_one_in_which_its_users_log_in() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let [data, copy, restored] = ["data", "copy", "restored"].map(|name| folder.path().join(name));
+    let path = |path: &Path| path.to_str().expect("a path").to_owned();
+    let (data_dir, copy_dir, restored_dir) = (path(&data), path(&copy), path(&restored));
+    let (process, caller) = server(&data).await;
+    let ada = caller.register("ada@example.com").await;
+    let id = ada.instance("first").await;
+
+    let said = done(&["--data-dir", &data_dir, "backup", &copy_dir]).await;
+    assert!(said.contains("Keys are too") && !said.contains("NOT"), "{said}");
+    assert_eq!((mode(&copy), mode(&copy.join("wrapping.key"))), (0o700, 0o600));
+    caller.register("late@example.com").await;
+    let again = refused(&["--data-dir", &data_dir, "backup", &copy_dir], &[]).await;
+    assert!(again.contains("is not empty"), "{again}");
+    let in_use = refused(&["--data-dir", &data_dir, "restore", &copy_dir], &[]).await;
+    assert!(in_use.contains("another Waxwing works on"), "{in_use}");
+    process.stop().await;
+    let not_empty = refused(&["--data-dir", &data_dir, "restore", &copy_dir], &[]).await;
+    assert!(not_empty.contains("is not empty"), "{not_empty}");
+
+    done(&["--data-dir", &restored_dir, "restore", &copy_dir]).await;
+    let (process, caller) = server(&restored).await;
+    let before = ada.at(&Bases::one(&process.api));
+    assert_eq!(before.get("/api/instances/first").await.data(200)["id"], id);
+    let user = caller.login("ada@example.com").await;
+    assert_eq!(user.get("/api/instances/first").await.data(200)["id"], id);
+    let late = json!({"email": "late@example.com", "password": PASSWORD});
+    let late = caller.post("/api/auth/login", late).await;
+    assert_eq!(late.status, 401, "nobody knew of this user yet");
     process.stop().await;
 }
