@@ -20,7 +20,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 # What is released, and the package that it is built from.
-PROGRAMS = {"daemon": "daemon", "functions": "functions", "local stack": "localstack", "waxwing": "cli"}
+PROGRAMS = {"daemon": "daemon", "functions": "functions", "local stack": "localstack", "server": "waxwing-server", "waxwing": "cli"}
 TARGETS = ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu")
 # Crates whose headers name a licence that they do not declare, and what docs/licences.md says of them.
 KNOWN = {"wacore-libsignal": "AGPL-3.0-only"}

@@ -25,6 +25,7 @@ use tracing::info;
 use ulid::Ulid;
 
 use crate::announce::Announcer;
+use crate::connection::{Connector, NoConnector};
 use crate::deps::Deps;
 use crate::files::{self, Files};
 use crate::instance::starts::Starts;
@@ -69,12 +70,24 @@ pub struct Parts {
     pub starts: usize,
     /// How many messages may wait in the queues.
     pub queue_limits: QueueLimits,
-    /// Where sessions connect to.
-    pub settings: Settings,
+    /// The network whose instances it serves.
+    pub network: Network,
+    /// How sessions begin.
+    pub sessions: Sessions,
     /// How the files of messages are got.
     pub files: files::Settings,
     /// The realtime feed, where it is on.
     pub realtime: Option<config::Realtime>,
+}
+
+/// How a daemon's sessions begin.
+#[derive(Debug)]
+pub enum Sessions {
+    /// By the WhatsApp library, on the network that this build serves and on no other: a build for the sandbox does not check
+    /// WhatsApp's certificates.
+    WhatsApp(Settings),
+    /// Not at all, on any network: for tests, whose builds must not connect to WhatsApp.
+    Never,
 }
 
 /// Why a daemon does not start.
@@ -115,13 +128,21 @@ pub struct App {
 impl App {
     /// Checks the configuration against build and table, and makes a daemon. It serves its shards on the runtime on which
     /// this is called.
-    pub async fn start(parts: Parts, network: Option<Network>) -> Result<Self, StartError> {
-        if let Some(network) = network.filter(|network| *network != NETWORK) {
+    pub async fn start(parts: Parts) -> Result<Self, StartError> {
+        let network = parts.network;
+        if matches!(parts.sessions, Sessions::WhatsApp(_)) && network != NETWORK {
             return Err(StartError::WrongNetwork(network));
         }
         setup::agree(&parts.table, parts.shards).await??;
         let tasks = TaskTracker::new();
-        let connector = WhatsAppConnector::new(parts.settings, parts.clock.clone(), tasks.clone())?;
+        let connector: Arc<dyn Connector> = match parts.sessions {
+            Sessions::WhatsApp(settings) => Arc::new(WhatsAppConnector::new(
+                settings,
+                parts.clock.clone(),
+                tasks.clone(),
+            )?),
+            Sessions::Never => Arc::new(NoConnector),
+        };
         let announcer = Announcer::new(
             Instances::new(parts.table.clone()),
             Messages::new(parts.table.clone()),
@@ -149,8 +170,8 @@ impl App {
             sealer: parts.sealer,
             bucket: parts.bucket,
             clock: parts.clock.clone(),
-            network: NETWORK,
-            connector: Arc::new(connector),
+            network,
+            connector,
             round_trips: Arc::default(),
             meter: Arc::default(),
             files,
@@ -164,13 +185,13 @@ impl App {
             "daemon_{}",
             Ulid::from_parts(milliseconds(parts.clock.as_ref()), rand::random())
         );
-        info!(daemon, network = %NETWORK, shards = parts.shards, "the daemon starts");
+        info!(daemon, %network, shards = parts.shards, "the daemon starts");
         let realtime = parts.realtime.map(|settings| {
             Realtime::new(realtime::Parts {
                 table: parts.table.clone(),
                 hub: Arc::clone(deps.announcer.hub()),
                 clock: parts.clock.clone(),
-                network: NETWORK,
+                network,
                 daemon: daemon.clone(),
                 settings,
             })
@@ -182,8 +203,8 @@ impl App {
         let (meter, round_trips) = (Arc::clone(&deps.meter), Arc::clone(&deps.round_trips));
         let events = deps.announcer.events().clone();
         let keeper = Keeper::new(
-            Leases::new(parts.leases, NETWORK),
-            Leases::new(parts.beats, NETWORK),
+            Leases::new(parts.leases, network),
+            Leases::new(parts.beats, network),
             daemon.clone(),
             parts.shards,
             parts.lease,
@@ -196,12 +217,12 @@ impl App {
             events,
             holding: keeper.holding(),
             shards: parts.shards,
-            network: NETWORK,
+            network,
             clock: parts.clock.clone(),
             realtime: realtime.clone(),
         });
         let health = Health::new(health::Parts {
-            leases: Leases::new(parts.table.clone(), NETWORK),
+            leases: Leases::new(parts.table.clone(), network),
             table: parts.table,
             queue,
             names,
@@ -226,12 +247,16 @@ impl App {
 
     /// What the daemon answers over HTTP: its probes, its metrics, and the realtime feed where it is on.
     pub fn routes(&self) -> Router {
-        let probes = web::probes(Arc::clone(&self.health));
-        let routes = probes.merge(metrics::routes(Arc::clone(&self.metrics)));
+        let routes = web::probes(Arc::clone(&self.health)).merge(self.metrics());
         match self.realtime() {
             Some(realtime) => realtime.over(routes),
             None => routes,
         }
+    }
+
+    /// `/metrics` alone, for a process whose API answers the probes at the same address.
+    pub fn metrics(&self) -> Router {
+        metrics::routes(Arc::clone(&self.metrics))
     }
 
     /// The shards held at any time.

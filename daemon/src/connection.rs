@@ -39,6 +39,17 @@ pub trait Connector: Send + Sync + Debug {
     async fn connect(&self, session: Session) -> Result<Arc<dyn Connection>, ConnectError>;
 }
 
+/// Begins no session.
+#[derive(Debug, Clone, Copy)]
+pub struct NoConnector;
+
+#[async_trait]
+impl Connector for NoConnector {
+    async fn connect(&self, _: Session) -> Result<Arc<dyn Connection>, ConnectError> {
+        Err(ConnectError("this process connects to nobody".into()))
+    }
+}
+
 /// How many events of a session wait to be taken. The WhatsApp library does not wait: beyond this, a receipt is left out, and any
 /// other event ends the session.
 pub const EVENTS_WAITING: usize = 1_024;

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::app::{App, Parts};
+use crate::app::{App, Parts, Sessions};
 use crate::lease::HeldShards;
 use crate::whatsapp::{NETWORK, Settings};
 use crate::{files, web};
@@ -66,7 +66,8 @@ pub async fn run(clock: Arc<dyn Clock>) -> anyhow::Result<()> {
         lease: config.lease,
         starts: config.starts,
         queue_limits: config.queue_limits,
-        settings: Settings::for_network(&config.sandbox_url).with_sandbox_ca(sandbox_ca),
+        network: config.network.unwrap_or(NETWORK),
+        sessions: Sessions::WhatsApp(Settings::for_network(&config.sandbox_url).with_sandbox_ca(sandbox_ca)),
         files: files::Settings {
             reach: config.reach,
             folder: config.spool,
@@ -74,7 +75,7 @@ pub async fn run(clock: Arc<dyn Clock>) -> anyhow::Result<()> {
         },
         realtime: config.realtime,
     };
-    let app = App::start(parts, config.network).await?;
+    let app = App::start(parts).await?;
     let stop = shutdown::on_signal()?;
     let serving = match config.listen {
         Some(address) => {

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use crate::stack::Stack;
+use crate::local::Stack;
 
 /// Prints the guide to standard output.
 pub fn print(stack: &Stack) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use daemon::app::{App, Parts};
+use daemon::app::{App, Parts, Sessions};
 use daemon::files;
 use daemon::whatsapp::{NETWORK, Settings};
 use functions::service::{self, States};
@@ -92,12 +92,14 @@ impl Inside {
             lease: Duration::from_mins(1),
             starts: 16,
             queue_limits: shared::config::QueueLimits::default(),
-            settings: Settings::for_network(&sandbox.ws_url())
-                .with_sandbox_ca(Some(sandbox.ca_pem().to_owned())),
+            network: NETWORK,
+            sessions: Sessions::WhatsApp(
+                Settings::for_network(&sandbox.ws_url()).with_sandbox_ca(Some(sandbox.ca_pem().to_owned())),
+            ),
             files: files::Settings::default(),
             realtime: None,
         };
-        let app = App::start(parts, Some(NETWORK)).await.expect("a daemon");
+        let app = App::start(parts).await.expect("a daemon");
         let sealer = Arc::new(keys.sealer(&api).restricted_to(&[Purpose::Content]));
         let apis = bucket(&sealer);
         let mailer = Arc::new(NoMailer);

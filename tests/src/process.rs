@@ -1,4 +1,4 @@
-//! The local stack as a process that a test can kill.
+//! The local stack, or a server, as a process that a test can kill.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -16,7 +16,7 @@ pub struct Process {
     pub api: String,
     /// The base URL of the sandbox's admin API, where the sandbox runs in the process.
     pub admin: Option<String>,
-    /// The endpoint of its DynamoDB.
+    /// The endpoint of its DynamoDB; empty where it has no port.
     pub database: String,
 }
 
@@ -40,10 +40,31 @@ impl Process {
         variables: &[(&str, &str)],
         log: impl Into<Stdio>,
     ) -> Self {
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .args(["--port", "0", "--data-dir"])
             .arg(data_dir)
-            .args(arguments)
+            .args(arguments);
+        Self::of(command, variables, log).await
+    }
+
+    /// Starts a server on this data in place of a local stack. It has no sandbox, and its table no port.
+    pub async fn start_server(
+        program: &str,
+        data_dir: &Path,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let mut command = Command::new(program);
+        command
+            .args(["server", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(data_dir)
+            .args(arguments);
+        Self::of(command, variables, Stdio::inherit()).await
+    }
+
+    async fn of(mut command: Command, variables: &[(&str, &str)], log: impl Into<Stdio>) -> Self {
+        let mut child = command
             .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -69,11 +90,11 @@ impl Process {
                 }
             }
             // One that is to crash may do so before it says where it is.
-            if is_to_crash && database.is_none() {
+            if is_to_crash && api.is_none() {
                 return (String::new(), None, String::new());
             }
-            let database = database.expect("the database's address");
-            (api.expect("the API's address"), admin, database)
+            let api = api.expect("the API's address");
+            (api, admin, database.unwrap_or_default())
         };
         let (api, admin, database) = tokio::time::timeout(DEADLINE, reading)
             .await

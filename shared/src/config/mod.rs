@@ -37,6 +37,8 @@
 //! | `WAXWING_SPOOL` | daemon: folder for files that are being sent, encrypted; up to 16 GiB | the system's |
 //! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |
 //!
+//! `waxwing-server` reads those of all functions, and has what they demand by itself.
+//!
 //! Region, credentials and `AWS_ENDPOINT_URL` are the AWS SDK's own.
 
 mod bucket;
@@ -136,6 +138,18 @@ pub fn daemon_address() -> Result<Option<SocketAddr>, ConfigError> {
     daemon::address(&variable)
 }
 
+/// What wraps data keys, where that is said: for a process that has a key of its own otherwise.
+pub fn wrapping() -> Result<Option<Wrapping>, ConfigError> {
+    wrapping_if_said(&variable)
+}
+
+/// The secrets of access tokens, where they are said: for a process that has one of its own otherwise.
+pub fn jwt_secrets() -> Result<Option<Vec<JwtSecret>>, ConfigError> {
+    variable("WAXWING_JWT_SECRET")
+        .map(|secrets| JwtSecret::read_all(&secrets))
+        .transpose()
+}
+
 /// What is logged, in `tracing`'s filter syntax.
 pub fn log_filter() -> String {
     variable("WAXWING_LOG").unwrap_or_else(|| "info".to_owned())
@@ -164,14 +178,18 @@ fn variable(name: &str) -> Option<String> {
 type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 fn wrapping_from(get: Lookup<'_>) -> Result<Wrapping, ConfigError> {
+    wrapping_if_said(get)?.ok_or_else(|| problem("WAXWING_KMS_KEY", "or WAXWING_KEY_FILE must be set"))
+}
+
+fn wrapping_if_said(get: Lookup<'_>) -> Result<Option<Wrapping>, ConfigError> {
     match (get("WAXWING_KMS_KEY"), get("WAXWING_KEY_FILE")) {
-        (Some(key), None) => Ok(Wrapping::Kms(key)),
-        (None, Some(path)) => Ok(Wrapping::File(path.into())),
+        (Some(key), None) => Ok(Some(Wrapping::Kms(key))),
+        (None, Some(path)) => Ok(Some(Wrapping::File(path.into()))),
         (Some(_), Some(_)) => Err(problem(
             "WAXWING_KEY_FILE",
             "cannot be set beside WAXWING_KMS_KEY",
         )),
-        (None, None) => Err(problem("WAXWING_KMS_KEY", "or WAXWING_KEY_FILE must be set")),
+        (None, None) => Ok(None),
     }
 }
 

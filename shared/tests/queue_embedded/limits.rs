@@ -1,5 +1,6 @@
 //! What SQS keeps from a consumer: receipts whose time is over, times beyond 12 h, groups behind too many messages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -120,6 +121,25 @@ async fn nothing_comes_from_behind_so_many_messages_of_blocked_groups() {
         "each deletion lets one more be seen"
     );
     assert_eq!(LOOKED_AT, 120_000, "the number of SQS");
+}
+
+#[tokio::test]
+async fn a_file_of_a_newer_version_is_refused_by_its_number() {
+    let (folder, clock) = (tempfile::tempdir().unwrap(), stepped_clock());
+    open(folder.path(), &clock).close().await;
+    let path = folder.path().join("queue.db");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    file.execute_batch("PRAGMA user_version = 99;").unwrap();
+    file.close().unwrap();
+
+    let refusal = EmbeddedQueue::open(Some(&path), Arc::new(clock)).unwrap_err();
+    let said = shared::telemetry::chain(&refusal);
+    assert!(said.contains("of version 99"), "{said}");
+    let file = rusqlite::Connection::open(&path).unwrap();
+    let left: i64 = file
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .unwrap();
+    assert_eq!(left, 99);
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ mod questions;
 mod realtime;
 mod scheduled;
 mod sealed;
+mod self_hosted;
 mod statuses;
 mod subscriptions;
 mod terms;

@@ -62,6 +62,10 @@ impl EmbeddedQueue {
         clock: Arc<dyn Clock>,
         looked_at: u32,
     ) -> Result<Self, QueueError> {
+        let lock = path
+            .map(schema::lock)
+            .transpose()
+            .map_err(QueueError::unavailable)?;
         let db = schema::open(path)?;
         let (commands, inbox) = mpsc::channel(WAITING);
         let waiters = Arc::<Waiters>::default();
@@ -69,7 +73,11 @@ impl EmbeddedQueue {
             .name("embedded-queue".to_owned())
             .spawn({
                 let (clock, waiters) = (Arc::clone(&clock), Arc::clone(&waiters));
-                move || worker::run(db, inbox, &clock, &waiters, looked_at)
+                move || {
+                    worker::run(db, inbox, &clock, &waiters, looked_at);
+                    // The file is closed, and another's now.
+                    drop(lock);
+                }
             })
             .map_err(QueueError::unavailable)?;
         Ok(Self {

@@ -1,12 +1,19 @@
-//! The file: one `SQLite` database, opened by one process at a time.
+//! The file: one `SQLite` database, opened by one process at a time. A copy may be made of it meanwhile, from outside.
 
-use std::path::Path;
-use std::time::Duration;
+use std::fs::{File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
+use crate::queue::QueueError;
+
 /// How long an opener waits for a process that is just closing the file.
 const OPEN_WAIT: Duration = Duration::from_secs(5);
+/// How often it looks meanwhile.
+const OPEN_PAUSE: Duration = Duration::from_millis(20);
 /// Prepared statements that the connection keeps: more than the adapter uses.
 const STATEMENTS: usize = 64;
 /// Raised with every change of the tables.
@@ -66,17 +73,44 @@ ALTER TABLE messages ADD COLUMN received_at INTEGER;
 CREATE INDEX messages_by_queue ON messages (queue);
 ";
 
+/// A newer program has written the file. Reading it wrongly could lose messages.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the file is of version {0}, which a newer Waxwing has written: this one knows versions up to {VERSION}"
+)]
+struct Newer(i64);
+
+/// Keeps the file for this opener until the lock is dropped: two processes on one file would not wake each other's long polls.
+/// The lock is the operating system's, so a killed process leaves none behind. It is on a file of its own, so that the
+/// database itself can be read.
+pub(super) fn lock(path: &Path) -> io::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-lock");
+    let file = File::create(PathBuf::from(name))?;
+    let deadline = Instant::now() + OPEN_WAIT;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => thread::sleep(OPEN_PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                return Err(io::Error::new(
+                    io::ErrorKind::WouldBlock,
+                    "the file is open already",
+                ));
+            }
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+}
+
 /// Opens the file, or a database in memory, and makes the tables where they are missing.
-pub(super) fn open(path: Option<&Path>) -> rusqlite::Result<Connection> {
+pub(super) fn open(path: Option<&Path>) -> Result<Connection, QueueError> {
     let mut db = match path {
         Some(path) => Connection::open(path)?,
         None => Connection::open_in_memory()?,
     };
     db.busy_timeout(OPEN_WAIT)?;
     db.set_prepared_statement_cache_capacity(STATEMENTS);
-    // Exclusive: two processes on one file would not wake each other's long polls. The lock is the operating
-    // system's, so a killed process leaves none behind.
-    db.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
     db.pragma_update(None, "journal_mode", "WAL")?;
     // FULL: a commit in the write-ahead log survives a power cut.
     db.pragma_update(None, "synchronous", "FULL")?;
@@ -93,8 +127,7 @@ pub(super) fn open(path: Option<&Path>) -> rusqlite::Result<Connection> {
             tx.pragma_update(None, "user_version", VERSION)?;
         }
         VERSION => {}
-        // A file of a newer build: reading it wrongly could lose messages.
-        _ => return Err(rusqlite::Error::InvalidQuery),
+        newer => return Err(QueueError::unavailable(Newer(newer))),
     }
     tx.commit()?;
     Ok(db)

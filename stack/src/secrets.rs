@@ -1,4 +1,4 @@
-//! The local stack's own secrets: made at the first start, kept beside the data.
+//! A stack's own secrets: made at the first start, kept beside the data.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};

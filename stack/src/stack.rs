@@ -1,49 +1,40 @@
 //! Starts every part in its order, and stops them in the reverse.
 
-use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use axum::{Router, middleware};
-use daemon::app::{App, Parts};
+use daemon::app::{App, Parts, Sessions};
 use daemon::files;
 use daemon::lease::HeldShards;
 use daemon::realtime::Realtime;
 use daemon::web;
-use daemon::whatsapp::{NETWORK, Settings};
 use functions::service::{self, States};
 use functions::webhook_delivery::{self, WebhooksState};
-use sandbox::Sandbox;
 use shared::bucket::Bucket;
 use shared::clock::{Clock, SystemClock};
-use shared::config::{self, Common, Functions, Wrapping};
+use shared::config::{self, Common, JwtSecret, Wrapping};
+use shared::domain::network::Network;
 use shared::mail;
 use shared::queue::embedded::EmbeddedQueue;
 use shared::queue::{QueueNames, deployment};
-use shared::reach::Reach;
 use shared::seal::{self, Purpose, Sealer};
 use shared::storage::Table;
 use shared::storage::leases::Leases;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::between::{Between, Directly};
-use crate::cli::Cli;
+use crate::between::Between;
 use crate::content;
-use crate::database::Embedded;
+use crate::database::{Embedded, NOWHERE, TABLE};
 use crate::entrance;
-use crate::mailbox;
-use crate::secrets;
+use crate::place::{BUCKET, Place, QUEUES_FILE, TABLE_FILE};
 use crate::turns::{Turns, in_turn};
-
-/// Shards of the local network: enough that the parts meet more than one.
-const SHARDS: u32 = 2;
 
 /// What queue names begin with.
 const QUEUE_PREFIX: &str = "waxwing";
@@ -51,26 +42,60 @@ const QUEUE_PREFIX: &str = "waxwing";
 /// The silence after which another daemon may take a daemon's shards.
 const LEASE: Duration = Duration::from_secs(4);
 
-/// The folder of the mails that were sent.
-const MAIL: &str = "mail";
-
-/// The folder of the bucket.
-const BUCKET: &str = "bucket";
-
 /// How often it is swept.
 const SWEEP_PERIOD: Duration = Duration::from_mins(10);
 
 /// How long the API may take to answer open requests when it stops.
 const API_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A running local stack.
+/// What a stack is started with.
+pub struct Plan<'a> {
+    /// Where the API is served.
+    pub listener: TcpListener,
+    /// Where its state is. It stays open for as long as the stack runs.
+    pub place: &'a Place,
+    /// What the functions are configured with: see [`usual`]. The daemon has of it what both have.
+    pub config: config::Functions,
+    /// The realtime feed.
+    pub realtime: config::Realtime,
+    /// The network whose instances it serves: one of those that the functions serve.
+    pub network: Network,
+    /// How sessions begin.
+    pub sessions: Sessions,
+    /// Where files are kept while they are sent; `None` for the system's folder for such files.
+    pub spool: Option<PathBuf>,
+    /// Routes of the binary's own, beside the API's.
+    pub routes: Router,
+    /// Whether the daemon's `/metrics` are beside them.
+    pub has_metrics: bool,
+    /// Whether the table has a port on this machine. It asks nobody who he is.
+    pub has_table_port: bool,
+    /// What stands before the table and the queues, after these are set up.
+    pub between: &'a dyn Between,
+}
+
+/// What the functions of a stack are configured with by themselves, on this network with so many shards.
+pub fn usual(
+    network: Network,
+    shards: u32,
+    jwt_secrets: Vec<JwtSecret>,
+    wrapping: Wrapping,
+) -> config::Functions {
+    let common = Common {
+        table: TABLE.to_owned(),
+        shards,
+        queue_prefix: QUEUE_PREFIX.to_owned(),
+    };
+    let mut usual = config::Functions::new(common, vec![network], jwt_secrets, wrapping);
+    usual.management.feed = Some(config::FeedAddress::OwnHost);
+    usual
+}
+
+/// A running stack.
 pub struct Stack {
     api: SocketAddr,
-    sandbox_url: String,
-    data_dir: Option<PathBuf>,
     database: Embedded,
     queue: Arc<EmbeddedQueue>,
-    sandbox: Option<Sandbox>,
     stop_api: CancellationToken,
     serving: JoinHandle<()>,
     sweeping: JoinHandle<()>,
@@ -79,82 +104,56 @@ pub struct Stack {
     daemon_ended: CancellationToken,
     holding: HeldShards,
     delivering: JoinHandle<()>,
-    _place: Place,
 }
 
 impl Stack {
-    /// Starts everything. Fails, and leaves nothing behind, where a port is in use or another stack works on the same
-    /// data.
-    pub async fn start(cli: &Cli) -> anyhow::Result<Self> {
-        Self::start_between(cli, &Directly).await
-    }
-
-    /// The same with `between` before the table and the queues, after these are set up.
+    /// Starts everything. Fails, and leaves nothing behind, where a part cannot start.
     #[expect(clippy::too_many_lines, reason = "every part in its order, and nothing else")]
-    pub async fn start_between(cli: &Cli, between: &dyn Between) -> anyhow::Result<Self> {
-        // The ports first: two stacks are most often two starts of the same command.
-        let listener = listen(cli.port, "--port").await?;
+    pub async fn start(plan: Plan<'_>) -> anyhow::Result<Self> {
+        let Plan {
+            listener,
+            place,
+            config,
+            realtime,
+            network,
+            sessions,
+            spool,
+            routes: own_routes,
+            has_metrics,
+            has_table_port,
+            between,
+        } = plan;
         let api = listener.local_addr()?;
-        let place = Place::open(cli)?;
+        let shards = config.base.common.shards;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
-        let sandbox = match &cli.sandbox_url {
-            Some(_) => None,
-            None => Some(start_sandbox(cli, &place).await?),
-        };
-        let sandbox_ca = match (&cli.sandbox_ca, &sandbox) {
-            (Some(path), _) => Some(
-                std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?,
-            ),
-            (None, sandbox) => sandbox.as_ref().map(|sandbox| sandbox.ca_pem().to_owned()),
-        };
-        let sandbox_url = match (&cli.sandbox_url, &sandbox) {
-            (Some(url), _) => url.clone(),
-            (None, Some(sandbox)) => sandbox.ws_url(),
-            (None, None) => unreachable!("one of the two is there"),
-        };
-
-        let database = Embedded::start(place.durable("table.db").as_deref()).await?;
+        let database = Embedded::start(place.durable(TABLE_FILE).as_deref(), has_table_port).await?;
         // The place is this stack's alone, so any daemon that holds a shard by the table has gone. Nothing is shown
         // as connected on a dead daemon's word, and nobody waits for its lease to run out.
-        Leases::new(database.table.clone(), NETWORK)
+        Leases::new(database.table.clone(), network)
             .forget_owners()
             .await
             .context("cannot clear the leases of an earlier run")?;
-        let queue = EmbeddedQueue::open(place.durable("queues.db").as_deref(), clock.clone())
+        let queue = EmbeddedQueue::open(place.durable(QUEUES_FILE).as_deref(), clock.clone())
             .context("cannot open the queues")?;
         let queue = Arc::new(queue);
-        let queue_names = QueueNames::new(QUEUE_PREFIX, NETWORK.as_str())?;
-        deployment::ensure_all(queue.as_ref(), &queue_names, SHARDS)
+        let queue_names = QueueNames::new(QUEUE_PREFIX, network.as_str())?;
+        deployment::ensure_all(queue.as_ref(), &queue_names, shards)
             .await
             .context("cannot create the queues")?;
-        let between_table = between.table(&database.endpoint).await;
+        let between_table = match &database.endpoint {
+            Some(endpoint) => between.table(endpoint).await,
+            None => None,
+        };
         // Of what AWS has, the stack has the table alone.
-        let aws = shared::aws::stand_in(between_table.as_ref().unwrap_or(&database.endpoint));
+        let reached_at = between_table.as_ref().or(database.endpoint.as_ref());
+        let aws = shared::aws::stand_in(reached_at.map_or(NOWHERE, String::as_str));
         let table = match between_table {
             Some(_) => Table::new(&aws, database.table.name()),
             None => database.table.clone(),
         };
         let reached = between.queue(queue.clone()).await;
 
-        let common = Common {
-            table: table.name().to_owned(),
-            shards: SHARDS,
-            queue_prefix: QUEUE_PREFIX.to_owned(),
-        };
-        let wrapping = Wrapping::File(place.path().join("wrapping.key"));
-        let secret = secrets::jwt_secret(&place.path().join("jwt.secret"))?;
-        let realtime = config::realtime_over(config::Realtime::new(vec![secret.clone()]))?;
-        let mut usual = Functions::new(common, vec![NETWORK], vec![secret], wrapping);
-        usual.users.mail = config::Mail::Folder(place.path().join(MAIL));
-        usual.base.public_url = Some(format!("http://{api}"));
-        usual.management.feed = Some(config::FeedAddress::OwnHost);
-        usual.base.reach = if cli.private_addresses {
-            Reach::PRIVATE
-        } else {
-            Reach::LOOPBACK
-        };
-        let config = config::functions_over(usual)?;
         let wrapper =
             seal::wrapper(&aws, &config.wrapping).context("cannot read or make the wrapping key")?;
         let daemon_sealer = Arc::new(Sealer::new(table.clone(), wrapper.clone()));
@@ -178,7 +177,7 @@ impl Stack {
             names: queue_names.clone(),
             sealer: daemon_sealer,
             clock: clock.clone(),
-            shards: SHARDS,
+            shards,
             lease: LEASE,
             starts: config::SESSION_STARTS,
             queue_limits: config::QueueLimits {
@@ -186,22 +185,21 @@ impl Stack {
                 offline: config.messaging.offline_queue_limit,
                 shard: config.messaging.shard_queue_limit,
             },
-            settings: Settings::for_network(&sandbox_url).with_sandbox_ca(sandbox_ca),
+            network,
+            sessions,
             files: files::Settings {
                 reach: config.base.reach,
+                folder: spool,
                 ..files::Settings::default()
             },
             realtime: Some(realtime),
         };
-        let app = App::start(parts, Some(NETWORK))
-            .await
-            .context("the daemon cannot start")?;
+        let app = App::start(parts).await.context("the daemon cannot start")?;
 
         let sealer = Sealer::new(table.clone(), wrapper)
             .restricted_to(&[Purpose::Content])
             .making_no_keys();
         let mailer = mail::from_config(&aws, &config.users.mail, &clock).context("the mailbox")?;
-        let mailbox = mail::FolderMailer::new(place.path().join(MAIL), clock.clone());
         let sealer = Arc::new(sealer);
         let bucket = bucket(&sealer)?;
         // No other stack works on the same data: what is half written stays so.
@@ -220,6 +218,7 @@ impl Stack {
             .context("the webhooks' client")?;
         let (stop_api, stop_daemon) = (CancellationToken::new(), CancellationToken::new());
         let feed = app.realtime().cloned();
+        let metrics = if has_metrics { app.metrics() } else { Router::new() };
         let (holding, daemon_ended) = (app.holding(), CancellationToken::new());
         let (stop, ended) = (stop_daemon.clone(), daemon_ended.clone().drop_guard());
         let running = tokio::spawn(async move {
@@ -235,17 +234,15 @@ impl Stack {
         let routes = service::all(states)
             .layer(middleware::from_fn_with_state(Arc::<Turns>::default(), in_turn))
             .merge(entrance::routes())
-            .merge(mailbox::routes(mailbox))
+            .merge(own_routes)
+            .merge(metrics)
             .merge(content::routes(bucket.clone()));
         let serving = tokio::spawn(web::serve(listener, routes_with(feed, routes), stop_api.clone()));
         let sweeping = tokio::spawn(sweep(bucket, stop_api.clone()));
         Ok(Self {
             api,
-            sandbox_url,
-            data_dir: (!cli.ephemeral).then(|| cli.data_dir.clone()),
             database,
             queue,
-            sandbox,
             stop_api,
             serving,
             sweeping,
@@ -254,7 +251,6 @@ impl Stack {
             daemon_ended,
             holding,
             delivering,
-            _place: place,
         })
     }
 
@@ -263,24 +259,9 @@ impl Stack {
         format!("http://{}", self.api)
     }
 
-    /// The sandbox's WebSocket.
-    pub fn sandbox_url(&self) -> &str {
-        &self.sandbox_url
-    }
-
-    /// The base URL of the sandbox's admin API, where the sandbox runs in this process.
-    pub fn admin_url(&self) -> Option<String> {
-        self.sandbox.as_ref().map(Sandbox::admin_url)
-    }
-
-    /// Where the state is kept; `None` where nothing is.
-    pub fn data_dir(&self) -> Option<&Path> {
-        self.data_dir.as_deref()
-    }
-
-    /// The embedded DynamoDB's endpoint, for whoever wants to look into the table.
-    pub fn database_url(&self) -> &str {
-        &self.database.endpoint
+    /// The embedded DynamoDB's endpoint, for whoever wants to look into the table; `None` where it has no port.
+    pub fn database_url(&self) -> Option<&str> {
+        self.database.endpoint.as_deref()
     }
 
     /// Waits until the table can do nothing more: its engine panicked, or its disk failed. What was answered is kept, and
@@ -302,8 +283,19 @@ impl Stack {
         self.holding.clone()
     }
 
-    /// Stops in order: no new requests, the daemon hands over, the network and the stores
-    /// close.
+    /// Has the process end where the daemon gives up and does not end by itself. What does not end may hold up the end of the
+    /// process too.
+    pub fn end_where_stuck(&self) -> anyhow::Result<()> {
+        daemon::service::end_where_stuck(self.holding()).context("a thread that ends the process")
+    }
+
+    /// Waits until the end is asked for, which is then in order. Fails where the stack can do nothing more: the table breaks, or
+    /// the daemon ends.
+    pub async fn until(&self, asked: impl Future<Output = ()>) -> anyhow::Result<()> {
+        ended(asked, self.broken(), self.daemon_ended()).await
+    }
+
+    /// Stops in order: no new requests, the daemon hands over, the stores close.
     pub async fn shutdown(self) {
         self.stop_api.cancel();
         self.stop_daemon.cancel();
@@ -322,9 +314,6 @@ impl Stack {
         }
         if let Err(panic) = self.running.await {
             warn!(error = %panic, "the daemon ended in a panic");
-        }
-        if let Some(sandbox) = self.sandbox {
-            sandbox.shutdown().await;
         }
         self.queue.close().await;
         self.database.shutdown().await;
@@ -352,78 +341,66 @@ async fn sweep(bucket: Bucket, stop: CancellationToken) {
     }
 }
 
-async fn start_sandbox(cli: &Cli, place: &Place) -> anyhow::Result<Sandbox> {
-    let mut config = sandbox::Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, cli.sandbox_port)));
-    if let Some(directory) = place.durable("sandbox") {
-        config = config.with_data_dir(directory);
-    }
-    Sandbox::start(config)
-        .await
-        .context("the sandbox cannot start (another port: --sandbox-port)")
-}
-
-async fn listen(port: u16, option: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| {
-        format!("cannot listen on port {port} of 127.0.0.1, perhaps because it is in use; {option} takes another")
-    })
-}
-
-/// The directory of the state, locked against a second stack.
-enum Place {
-    Kept { directory: PathBuf, _lock: File },
-    Ephemeral(TempDir),
-}
-
-impl Place {
-    fn open(cli: &Cli) -> anyhow::Result<Self> {
-        if cli.ephemeral {
-            // The keys need a file; it goes with the process.
-            return Ok(Self::Ephemeral(
-                tempfile::tempdir().context("cannot make a temporary directory")?,
-            ));
-        }
-        let directory = cli.data_dir.clone();
-        let name = directory.display();
-        std::fs::create_dir_all(&directory).with_context(|| format!("cannot make the directory {name}"))?;
-        let lock = File::create(directory.join("lock")).with_context(|| format!("cannot write in {name}"))?;
-        lock.try_lock().map_err(|error| match error {
-            std::fs::TryLockError::WouldBlock => {
-                anyhow::anyhow!("another Waxwing works on {name} already; --data-dir takes another directory")
-            }
-            std::fs::TryLockError::Error(error) => anyhow::anyhow!("cannot lock {name}: {error}"),
-        })?;
-        Ok(Self::Kept {
-            directory,
-            _lock: lock,
-        })
-    }
-
-    fn path(&self) -> &Path {
-        match self {
-            Self::Kept { directory, .. } => directory,
-            Self::Ephemeral(directory) => directory.path(),
-        }
-    }
-
-    /// A file or directory of the state; `None` where nothing is kept.
-    fn durable(&self, name: &str) -> Option<PathBuf> {
-        match self {
-            Self::Kept { directory, .. } => Some(directory.join(name)),
-            Self::Ephemeral(_) => None,
-        }
+/// Waits until the end is asked for, or the table is broken, or the daemon has ended.
+async fn ended(
+    asked: impl Future<Output = ()>,
+    broken: impl Future<Output = ()>,
+    daemon_ended: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    tokio::select! {
+        () = asked => Ok(()),
+        () = broken => Err(anyhow::anyhow!(
+            "the table is broken, as the log says; nothing that was answered is lost: start again"
+        )),
+        () = daemon_ended => Err(anyhow::anyhow!(
+            "the daemon has ended, as the log says, and nobody sends what is accepted: start again"
+        )),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser as _;
+    use std::future::{pending, ready};
+    use std::net::Ipv4Addr;
 
     use super::*;
+    use crate::between::Directly;
+
+    #[tokio::test]
+    async fn a_broken_table_ends_the_stack_with_an_error() {
+        assert!(ended(ready(()), pending(), pending()).await.is_ok());
+        let end = ended(pending(), ready(()), pending()).await;
+        let error = end.expect_err("it is broken");
+        assert!(error.to_string().contains("the table is broken"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_daemon_that_ends_ends_the_stack_with_an_error() {
+        let end = ended(pending(), pending(), ready(())).await;
+        let error = end.expect_err("nobody sends");
+        assert!(error.to_string().contains("the daemon has ended"), "{error}");
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn the_stack_tells_that_its_daemon_has_ended() {
-        let cli = Cli::parse_from(["waxwing", "--port", "0", "--sandbox-port", "0", "--ephemeral"]);
-        let stack = Stack::start(&cli).await.expect("a stack");
+        let place = Place::ephemeral().expect("a place");
+        let secret = place.jwt_secret().expect("made");
+        let plan = Plan {
+            listener: TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+                .await
+                .expect("a free port"),
+            place: &place,
+            config: usual(Network::Live, 1, vec![secret.clone()], place.wrapping()),
+            realtime: config::Realtime::new(vec![secret]),
+            network: Network::Live,
+            sessions: Sessions::Never,
+            spool: None,
+            routes: Router::new(),
+            has_metrics: true,
+            has_table_port: false,
+            between: &Directly,
+        };
+        let stack = Box::pin(Stack::start(plan)).await.expect("a stack");
         assert!(!stack.daemon_ended.is_cancelled(), "it runs");
         stack.stop_daemon.cancel();
         stack.daemon_ended().await;

@@ -1,4 +1,4 @@
-//! `PUT` and `GET /api/media/content`: where the bucket's signed URLs lead on a local stack. In a deployment they lead
+//! `PUT` and `GET /api/media/content`: where the bucket's signed URLs lead in a stack of one process. In a deployment they lead
 //! to S3, and nobody has these routes.
 //!
 //! The URL is the permission: it says what may be done with which object, and is signed. No API key is asked for. Files

@@ -1,5 +1,5 @@
-//! The embedded DynamoDB: an engine on `SQLite`, which the AWS SDK reaches within this process. A loopback port serves whoever
-//! else wants to look into the table.
+//! The embedded DynamoDB: an engine on `SQLite`, which the AWS SDK reaches within this process. Where that is wanted, a loopback
+//! port serves whoever else wants to look into the table. It asks nobody who he is.
 
 mod connector;
 mod disk;
@@ -23,7 +23,7 @@ use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use shared::storage::Table;
+use shared::storage::{Table, setup};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -34,7 +34,10 @@ use self::engine::Engine;
 use self::unsigned::Unsigned;
 
 /// The table's name.
-const TABLE: &str = "waxwing";
+pub const TABLE: &str = "waxwing";
+
+/// The endpoint of a table without a port: nothing listens there, and nothing is sent there, but the SDK asks for one.
+pub const NOWHERE: &str = "http://table.invalid";
 
 /// What DynamoDB's `X-Amz-Target` begins with. The operation's name follows.
 const TARGET: &str = "DynamoDB_20120810.";
@@ -53,37 +56,32 @@ const BACKLOG: u32 = 1_024;
 pub struct Embedded {
     /// Its table, by the way within this process.
     pub table: Table,
-    /// Where it listens.
-    pub endpoint: String,
+    /// Where it listens; `None` where it has no port.
+    pub endpoint: Option<String>,
     engine: Arc<Engine>,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<()>>,
 }
 
 impl Embedded {
-    /// Opens the database in this file, or in memory, and serves it.
-    pub async fn start(file: Option<&Path>) -> anyhow::Result<Self> {
+    /// Opens the database in this file, or in memory, and serves it: over a port too, where it is to have one.
+    pub async fn start(file: Option<&Path>, has_port: bool) -> anyhow::Result<Self> {
         let engine = Arc::new(Engine::open(file)?);
-        let listener = listen().context("no free port for the database")?;
-        let endpoint = format!("http://{}", listener.local_addr()?);
+        let listener = has_port
+            .then(listen)
+            .transpose()
+            .context("no free port for the database")?;
+        let address = listener.as_ref().map(TcpListener::local_addr).transpose()?;
+        let endpoint = address.map(|address| format!("http://{address}"));
         let stop = CancellationToken::new();
-        let routes = Router::new()
-            .route("/", post(serve))
-            .layer(DefaultBodyLimit::max(LARGEST))
-            .with_state(Arc::clone(&engine));
-        let stopped = stop.clone().cancelled_owned();
-        let (sweeping, swept) = (Arc::clone(&engine), stop.clone());
-        let tasks = vec![
-            tokio::spawn(async move {
-                if let Err(error) = axum::serve(listener, routes)
-                    .with_graceful_shutdown(stopped)
-                    .await
-                {
-                    warn!(%error, "the database's port ended");
-                }
-            }),
-            tokio::spawn(sweep(sweeping, swept)),
-        ];
+        let mut tasks = vec![tokio::spawn(sweep(Arc::clone(&engine), stop.clone()))];
+        if let Some(listener) = listener {
+            tasks.push(tokio::spawn(serve_port(
+                listener,
+                Arc::clone(&engine),
+                stop.clone(),
+            )));
+        }
         let table = directly(&engine);
         table
             .create_if_absent()
@@ -115,10 +113,19 @@ impl Embedded {
     }
 }
 
+/// Opens the database in this file, and closes it again. Fails where it is damaged, or newer than this program.
+pub async fn check(file: &Path) -> anyhow::Result<()> {
+    let engine = Arc::new(Engine::open(Some(file))?);
+    // Of the number of shards nothing is asked.
+    let agreed = setup::check(&directly(&engine), u32::MAX).await;
+    engine.close();
+    agreed??;
+    Ok(())
+}
+
 /// The table by the way within this process.
 fn directly(engine: &Arc<Engine>) -> Table {
-    // Nothing listens there, and nothing is sent there: an address is asked for.
-    let config = Table::config(&shared::aws::stand_in("http://table.invalid"))
+    let config = Table::config(&shared::aws::stand_in(NOWHERE))
         .http_client(Connector::to(Arc::clone(engine)))
         .push_auth_scheme(Unsigned::default())
         .auth_scheme_resolver(Unsigned::default())
@@ -135,6 +142,20 @@ fn listen() -> io::Result<TcpListener> {
     socket.set_nodelay(true)?;
     socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
     socket.listen(BACKLOG)
+}
+
+/// Serves the port until `stop`.
+async fn serve_port(listener: TcpListener, engine: Arc<Engine>, stop: CancellationToken) {
+    let routes = Router::new()
+        .route("/", post(serve))
+        .layer(DefaultBodyLimit::max(LARGEST))
+        .with_state(engine);
+    let served = axum::serve(listener, routes)
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await;
+    if let Err(error) = served {
+        warn!(%error, "the database's port ended");
+    }
 }
 
 /// A request over the port.

@@ -1,0 +1,21 @@
+//! `waxwing-server`: see the crate's library.
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use mimalloc::MiMalloc;
+
+/// The daemon's own: this process has one within.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match server::run(server::Cli::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("waxwing-server: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

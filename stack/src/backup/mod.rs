@@ -1,0 +1,198 @@
+//! Copies of a stack's folder: made while the stack runs, and restored into a folder of their own.
+//!
+//! | in the copy | what |
+//! | --- | --- |
+//! | `table.db`, `queues.db` | both stores, as they were at one moment |
+//! | `bucket/` | the bucket's objects, and the key of its links |
+//! | `wrapping.key`, `jwt.secret` | the keys, where they are in the folder |
+//! | `backup.json` | what made it and when. It is written last: where there is none, the copy is not whole |
+//!
+//! Nothing writes into either store at the moment of the copy, so it is what a kill at that moment leaves, and a start copes with
+//! that. The bucket is copied before and after. So what the table names is there, unless it was made and deleted meanwhile.
+
+mod files;
+mod stores;
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail, ensure};
+use serde::{Deserialize, Serialize};
+use shared::clock::{Clock as _, SystemClock};
+use shared::queue::embedded::EmbeddedQueue;
+
+use crate::database;
+use crate::place::{
+    BUCKET, JWT_SECRET, LOCK, Place, QUEUES_FILE, RESTORING, TABLE_FILE, WRAPPING_KEY, private_directory,
+};
+
+/// The file that makes a copy whole.
+const MANIFEST: &str = "backup.json";
+
+/// How the files of a copy are laid out. Raised where an older program would restore them wrongly.
+const FORMAT: u32 = 1;
+
+/// What a copy says of itself.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Manifest {
+    format: u32,
+    version: String,
+    made_at: String,
+}
+
+/// A copy that was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Copied {
+    /// Whether the key that wraps data keys is in it. It is not where the stack has it from elsewhere; without it nothing that is
+    /// sealed opens.
+    pub has_wrapping_key: bool,
+}
+
+/// Copies the state in `directory` to `copy`, an empty folder or a new one, whether a stack works on it or not. Blocks for as
+/// long as that takes; a stack's writes wait for some milliseconds of it.
+///
+/// # Errors
+/// There is no state, `copy` is not empty, or a file cannot be read or written. What is in `copy` then is not whole, and cannot be
+/// restored.
+pub fn back_up(directory: &Path, copy: &Path) -> anyhow::Result<Copied> {
+    ensure!(
+        [TABLE_FILE, QUEUES_FILE]
+            .iter()
+            .all(|name| directory.join(name).is_file()),
+        "there is nothing to copy in {}: --data-dir says where the state is",
+        directory.display()
+    );
+    private_directory(copy)?;
+    ensure!(
+        names(copy)?.is_empty(),
+        "{} is not empty: a backup wants a folder of its own",
+        copy.display()
+    );
+    take(directory, copy).with_context(|| format!("what is in {} is not whole: remove it", copy.display()))
+}
+
+/// Copies everything.
+fn take(directory: &Path, copy: &Path) -> anyhow::Result<Copied> {
+    let (from, to) = (|name: &str| directory.join(name), |name: &str| copy.join(name));
+    files::add_tree(&from(BUCKET), &to(BUCKET))?;
+    stores::copy(
+        [&from(TABLE_FILE), &from(QUEUES_FILE)],
+        [&to(TABLE_FILE), &to(QUEUES_FILE)],
+    )?;
+    files::add_tree(&from(BUCKET), &to(BUCKET))?;
+    files::add(&from(JWT_SECRET), &to(JWT_SECRET))?;
+    let has_wrapping_key = files::add(&from(WRAPPING_KEY), &to(WRAPPING_KEY))?;
+    let manifest = Manifest {
+        format: FORMAT,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        made_at: SystemClock.now().to_rfc3339(),
+    };
+    files::sync_directory(copy)?;
+    files::write(&to(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
+    files::sync_directory(copy)?;
+    Ok(Copied { has_wrapping_key })
+}
+
+/// Restores a copy into `directory`, an empty folder or a new one.
+///
+/// # Errors
+/// The copy is not whole, is damaged, or is newer than this program; `directory` is not empty, or another process works on it; a
+/// file cannot be read or written. The folder is empty again then, as far as that can be done.
+pub async fn restore(copy: &Path, directory: &Path) -> anyhow::Result<()> {
+    check_manifest(copy)?;
+    private_directory(directory)?;
+    if !names(directory)?.is_empty() {
+        if directory.join(LOCK).exists() {
+            // It says who works on it, where somebody does.
+            drop(Place::open(directory.to_owned())?);
+        }
+        bail!(
+            "{} is not empty: --data-dir says where to restore to, which is a new folder or an empty one",
+            directory.display()
+        );
+    }
+    let place = Place::open(directory.to_owned())?;
+    let restored = Box::pin(fill(copy, place.path())).await;
+    if restored.is_err() {
+        empty(place.path()).with_context(|| format!("{} is not empty any more", directory.display()))?;
+    }
+    restored
+}
+
+/// Copies everything, and sees whether it can be used.
+async fn fill(copy: &Path, directory: &Path) -> anyhow::Result<()> {
+    let (from, to) = (|name: &str| copy.join(name), |name: &str| directory.join(name));
+    files::write(&to(RESTORING), b"")?;
+    files::sync_directory(directory)?;
+    for name in [TABLE_FILE, QUEUES_FILE] {
+        ensure!(
+            files::add(&from(name), &to(name))?,
+            "{name} is missing in the backup"
+        );
+        stores::check(&to(name)).with_context(|| format!("{name} of the backup is damaged"))?;
+    }
+    for name in [WRAPPING_KEY, JWT_SECRET] {
+        files::add(&from(name), &to(name))?;
+    }
+    files::add_tree(&from(BUCKET), &to(BUCKET))?;
+    database::check(&to(TABLE_FILE))
+        .await
+        .context("the table of the backup")?;
+    let queue = EmbeddedQueue::open(Some(&to(QUEUES_FILE)), Arc::new(SystemClock))
+        .context("the queues of the backup")?;
+    queue.close().await;
+    files::sync_directory(directory)?;
+    fs::remove_file(to(RESTORING)).context("the mark of a restore cannot be removed")?;
+    files::sync_directory(directory)
+}
+
+fn check_manifest(copy: &Path) -> anyhow::Result<()> {
+    let file = copy.join(MANIFEST);
+    let text = fs::read(&file).with_context(|| {
+        format!(
+            "{} is no whole backup: its {MANIFEST} cannot be read",
+            copy.display()
+        )
+    })?;
+    let manifest: Manifest = serde_json::from_slice(&text)
+        .with_context(|| format!("{} is no backup's that this Waxwing knows", file.display()))?;
+    ensure!(
+        manifest.format <= FORMAT,
+        "the backup in {} is of format {}, which a newer Waxwing ({}) has made: this one knows formats up to {FORMAT}",
+        copy.display(),
+        manifest.format,
+        manifest.version
+    );
+    Ok(())
+}
+
+/// What is in a folder.
+fn names(directory: &Path) -> anyhow::Result<Vec<std::ffi::OsString>> {
+    let listed = fs::read_dir(directory).and_then(|entries| {
+        entries
+            .map(|entry| entry.map(|entry| entry.file_name()))
+            .collect()
+    });
+    listed.with_context(|| format!("cannot look into {}", directory.display()))
+}
+
+/// Removes what is in a folder.
+fn empty(directory: &Path) -> anyhow::Result<()> {
+    for name in names(directory)? {
+        let path = directory.join(name);
+        let is_directory = fs::symlink_metadata(&path)?.is_dir();
+        let removed: io::Result<()> = if is_directory {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

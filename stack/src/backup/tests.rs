@@ -1,0 +1,124 @@
+//! Which copies are made, and which are restored where.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+use crate::database::Embedded;
+
+/// A folder with the state of a stack that has ended, a copy of it, and room for what is restored.
+struct World {
+    _folder: TempDir,
+    copy: PathBuf,
+    restored: PathBuf,
+}
+
+async fn world() -> World {
+    let folder = tempfile::tempdir().expect("made");
+    let state = folder.path().join("state");
+    let place = Place::open(state.clone()).expect("opened");
+    let database = Embedded::start(Some(&state.join(TABLE_FILE)), false)
+        .await
+        .expect("opened");
+    let queue = EmbeddedQueue::open(Some(&state.join(QUEUES_FILE)), Arc::new(SystemClock)).expect("opened");
+    place.jwt_secret().expect("made");
+    let copy = folder.path().join("copy");
+    let copied = back_up(&state, &copy).expect("copied while both are open");
+    assert!(!copied.has_wrapping_key, "nobody has asked for it yet");
+    queue.close().await;
+    database.shutdown().await;
+    World {
+        copy,
+        restored: folder.path().join("restored"),
+        _folder: folder,
+    }
+}
+
+impl World {
+    /// What a restore says.
+    async fn refusal(&self) -> String {
+        let refusal = Box::pin(restore(&self.copy, &self.restored)).await;
+        format!("{:#}", refusal.expect_err("refused"))
+    }
+}
+
+/// Does this to a store of a copy.
+fn change(file: &Path, sql: &str) {
+    let db = rusqlite::Connection::open(file).expect("opened");
+    db.execute_batch(sql).expect("changed");
+    db.close().expect("closed");
+}
+
+#[tokio::test]
+async fn a_copy_is_restored_once_and_into_an_empty_folder() {
+    let world = world().await;
+    Box::pin(restore(&world.copy, &world.restored))
+        .await
+        .expect("restored");
+    for name in [TABLE_FILE, QUEUES_FILE, JWT_SECRET] {
+        assert!(world.restored.join(name).is_file(), "{name}");
+    }
+    assert!(!world.restored.join(RESTORING).exists());
+    let said = world.refusal().await;
+    assert!(said.contains("is not empty"), "{said}");
+    let held = Place::open(world.restored.clone()).expect("nobody works on it");
+    let said = world.refusal().await;
+    assert!(said.contains("another Waxwing works on"), "{said}");
+    drop(held);
+}
+
+#[tokio::test]
+async fn newer_stores_are_refused_and_the_folder_is_left_empty() {
+    let world = world().await;
+    change(&world.copy.join(QUEUES_FILE), "PRAGMA user_version = 99;");
+    let said = world.refusal().await;
+    assert!(
+        said.contains("the queues of the backup") && said.contains("version 99"),
+        "{said}"
+    );
+    assert!(names(&world.restored).expect("listed").is_empty());
+
+    change(
+        &world.copy.join(TABLE_FILE),
+        "UPDATE _config SET value = '9999' WHERE key = 'schema_version';",
+    );
+    let said = world.refusal().await;
+    assert!(
+        said.contains("the table of the backup") && said.contains("9999"),
+        "{said}"
+    );
+    assert!(names(&world.restored).expect("listed").is_empty());
+
+    let newer = json!({"format": FORMAT + 1, "version": "99.0.0", "madeAt": "2030-01-01T00:00:00Z"});
+    fs::write(world.copy.join(MANIFEST), newer.to_string()).expect("written");
+    let said = world.refusal().await;
+    assert!(said.contains("which a newer Waxwing (99.0.0) has made"), "{said}");
+}
+
+#[tokio::test]
+async fn what_is_not_whole_is_neither_restored_nor_started_on() {
+    let world = world().await;
+    fs::remove_file(world.copy.join(MANIFEST)).expect("removed");
+    let said = world.refusal().await;
+    assert!(said.contains("is no whole backup"), "{said}");
+
+    fs::create_dir(&world.restored).expect("made");
+    fs::write(world.restored.join(RESTORING), "").expect("written");
+    let refusal = Place::open(world.restored.clone()).err().expect("refused");
+    assert!(refusal.to_string().contains("is not whole"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_backup_wants_a_state_and_a_folder_of_its_own() {
+    let world = world().await;
+    let nowhere = world.copy.join("nowhere");
+    let refusal = back_up(&nowhere, &world.restored).expect_err("refused");
+    assert!(
+        refusal.to_string().contains("there is nothing to copy"),
+        "{refusal}"
+    );
+    let refusal = back_up(&world.copy, &world.copy).expect_err("refused");
+    assert!(refusal.to_string().contains("is not empty"), "{refusal}");
+}

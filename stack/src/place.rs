@@ -1,0 +1,110 @@
+//! The folder of the state.
+
+use std::fs::{DirBuilder, File};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use shared::config::{JwtSecret, Wrapping};
+use tempfile::TempDir;
+
+use crate::secrets;
+
+/// The file of the table.
+pub const TABLE_FILE: &str = "table.db";
+
+/// The file of the queues.
+pub const QUEUES_FILE: &str = "queues.db";
+
+/// The folder of the bucket.
+pub const BUCKET: &str = "bucket";
+
+/// The file of the key that wraps data keys, unless the key is elsewhere.
+pub const WRAPPING_KEY: &str = "wrapping.key";
+
+/// The file of the secret of access tokens, unless that is elsewhere.
+pub const JWT_SECRET: &str = "jwt.secret";
+
+/// The file whose lock keeps a second stack away.
+pub const LOCK: &str = "lock";
+
+/// The file that is there while a backup is restored into the folder, and stays where that breaks off.
+pub const RESTORING: &str = "restoring";
+
+/// Makes a folder that its owner alone may look into, with those that it is in; leaves one that is there as it is.
+pub fn private_directory(directory: &Path) -> anyhow::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .with_context(|| format!("cannot make the directory {}", directory.display()))
+}
+
+/// The folder of the state, locked against a second stack.
+pub struct Place {
+    directory: PathBuf,
+    held: Held,
+}
+
+enum Held {
+    Kept { _lock: File },
+    Ephemeral { _directory: TempDir },
+}
+
+impl Place {
+    /// Opens a folder, which is made where there is none. Fails where another stack works on it, or where what was restored into
+    /// it is not whole.
+    pub fn open(directory: PathBuf) -> anyhow::Result<Self> {
+        let name = directory.display();
+        std::fs::create_dir_all(&directory).with_context(|| format!("cannot make the directory {name}"))?;
+        let lock = File::create(directory.join(LOCK)).with_context(|| format!("cannot write in {name}"))?;
+        lock.try_lock().map_err(|error| match error {
+            std::fs::TryLockError::WouldBlock => {
+                anyhow::anyhow!("another Waxwing works on {name} already; --data-dir takes another directory")
+            }
+            std::fs::TryLockError::Error(error) => anyhow::anyhow!("cannot lock {name}: {error}"),
+        })?;
+        anyhow::ensure!(
+            !directory.join(RESTORING).exists(),
+            "a backup was being restored into {name} and is not whole: empty the folder, and restore it again"
+        );
+        Ok(Self {
+            directory,
+            held: Held::Kept { _lock: lock },
+        })
+    }
+
+    /// A place where nothing is kept. The keys need a file; it goes with the process.
+    pub fn ephemeral() -> anyhow::Result<Self> {
+        let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
+        Ok(Self {
+            directory: directory.path().to_owned(),
+            held: Held::Ephemeral {
+                _directory: directory,
+            },
+        })
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A file or directory of the state; `None` where nothing is kept.
+    pub fn durable(&self, name: &str) -> Option<PathBuf> {
+        match self.held {
+            Held::Kept { .. } => Some(self.directory.join(name)),
+            Held::Ephemeral { .. } => None,
+        }
+    }
+
+    /// Its own key that wraps data keys. The file is made when the key is first asked for.
+    pub fn wrapping(&self) -> Wrapping {
+        Wrapping::File(self.directory.join(WRAPPING_KEY))
+    }
+
+    /// Its own secret of access tokens, which is made where there is none.
+    pub fn jwt_secret(&self) -> anyhow::Result<JwtSecret> {
+        secrets::jwt_secret(&self.directory.join(JWT_SECRET))
+    }
+}

@@ -1,0 +1,149 @@
+//! `waxwing-server`: the stack for real numbers, as who runs it at home has it. It connects to nobody here.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use serde_json::json;
+use testbed::caller::{Bases, Caller, PASSWORD};
+use tests::process::Process;
+use tokio::process::Command;
+
+use crate::STACK;
+
+/// Passwords that are quick to check.
+const QUICK: &[(&str, &str)] = &[("WAXWING_BCRYPT_COST", "4")];
+
+/// A server on this data, and a caller of it.
+async fn server(data_dir: &Path) -> (Process, Caller) {
+    let server = Process::start_server(STACK, data_dir, &[], QUICK).await;
+    let caller = Caller::over_http(Bases::one(&server.api));
+    (server, caller)
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777
+}
+
+/// Does what these arguments ask for, and what the program says of it.
+async fn done(arguments: &[&str]) -> String {
+    let output = Command::new(STACK)
+        .arg("server")
+        .args(arguments)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("it runs");
+    let refusal = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{refusal}");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// What the program says where it does not do what these arguments ask for.
+async fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
+    let output = Command::new(STACK)
+        .arg("server")
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("it runs");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "{said}");
+    said
+}
+
+#[tokio::test]
+async fn a_server_keeps_users_and_live_instances_over_an_orderly_end() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let data = folder.path().join("data");
+    let (process, caller) = server(&data).await;
+    assert_eq!(caller.get("/health").await.data(200)["status"], "ok");
+    let user = caller.register("ada@example.com").await;
+    user.instance("first").await;
+    let made = user.get("/api/instances/first").await.data(200);
+    assert_eq!(
+        (&made["network"], &made["status"]),
+        (&"live".into(), &"DISCONNECTED".into())
+    );
+
+    assert_eq!(mode(&data), 0o700);
+    for key in ["wrapping.key", "jwt.secret", "bucket/signing.key"] {
+        assert_eq!(mode(&data.join(key)), 0o600, "{key}");
+    }
+    assert!(process.database.is_empty(), "nobody else reaches the table");
+    let metrics = caller.get("/metrics").await;
+    let metrics = String::from_utf8(metrics.bytes).expect("text");
+    assert!(metrics.contains(r#"network="live""#), "{metrics}");
+    process.stop().await;
+
+    let (process, caller) = server(&data).await;
+    let user = caller.login("ada@example.com").await;
+    let kept = user.get("/api/instances/first").await.data(200);
+    assert_eq!(kept["id"], made["id"]);
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn no_proxy_passes_the_metrics_on() {
+    let data = tempfile::tempdir().expect("a directory");
+    let (process, caller) = server(data.path()).await;
+    let passed_on = caller.with_header("x-forwarded-for", "203.0.113.7");
+    assert_eq!(passed_on.get("/metrics").await.status, 404);
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_server_refuses_settings_that_it_cannot_use_and_a_folder_in_use() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let data = folder.path().to_str().expect("a path");
+    let arguments = ["--listen", "127.0.0.1:0", "--data-dir", data];
+    let smtp = ("WAXWING_MAIL", "smtps://ada:secret@mail.example.com");
+    let said = refused(&arguments, &[smtp]).await;
+    assert!(said.contains("WAXWING_MAIL_FROM must be set"), "{said}");
+    let said = refused(&arguments, &[smtp, ("WAXWING_MAIL_FROM", "nobody")]).await;
+    assert!(
+        said.contains("WAXWING_MAIL_FROM must be an e-mail address"),
+        "{said}"
+    );
+    assert!(!said.contains("secret"), "{said}");
+
+    let (process, _) = server(folder.path()).await;
+    let said = refused(&arguments, &[]).await;
+    assert!(said.contains("another Waxwing works on"), "{said}");
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_backup_of_a_running_server_restores_to_one_in_which_its_users_log_in() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let [data, copy, restored] = ["data", "copy", "restored"].map(|name| folder.path().join(name));
+    let path = |path: &Path| path.to_str().expect("a path").to_owned();
+    let (data_dir, copy_dir, restored_dir) = (path(&data), path(&copy), path(&restored));
+    let (process, caller) = server(&data).await;
+    let ada = caller.register("ada@example.com").await;
+    let id = ada.instance("first").await;
+
+    let said = done(&["--data-dir", &data_dir, "backup", &copy_dir]).await;
+    assert!(said.contains("Keys are too") && !said.contains("NOT"), "{said}");
+    assert_eq!((mode(&copy), mode(&copy.join("wrapping.key"))), (0o700, 0o600));
+    caller.register("late@example.com").await;
+    let again = refused(&["--data-dir", &data_dir, "backup", &copy_dir], &[]).await;
+    assert!(again.contains("is not empty"), "{again}");
+    let in_use = refused(&["--data-dir", &data_dir, "restore", &copy_dir], &[]).await;
+    assert!(in_use.contains("another Waxwing works on"), "{in_use}");
+    process.stop().await;
+    let not_empty = refused(&["--data-dir", &data_dir, "restore", &copy_dir], &[]).await;
+    assert!(not_empty.contains("is not empty"), "{not_empty}");
+
+    done(&["--data-dir", &restored_dir, "restore", &copy_dir]).await;
+    let (process, caller) = server(&restored).await;
+    let before = ada.at(&Bases::one(&process.api));
+    assert_eq!(before.get("/api/instances/first").await.data(200)["id"], id);
+    let user = caller.login("ada@example.com").await;
+    assert_eq!(user.get("/api/instances/first").await.data(200)["id"], id);
+    let late = json!({"email": "late@example.com", "password": PASSWORD});
+    let late = caller.post("/api/auth/login", late).await;
+    assert_eq!(late.status, 401, "nobody knew of this user yet");
+    process.stop().await;
+}
