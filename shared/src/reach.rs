@@ -123,8 +123,10 @@ fn has_no_host(text: &str) -> bool {
     let Some((scheme, rest)) = text.trim_start().split_once("://") else {
         return false;
     };
-    let is_at_its_end = rest.is_empty() || rest.starts_with(['/', '\\', '?', '#', ':']);
-    is_at_its_end && scheme.bytes().all(|byte| byte.is_ascii_alphabetic())
+    let authority = rest.split(['/', '\\', '?', '#']).next().unwrap_or_default();
+    // A colon may follow a host that is empty, or a user's name that is.
+    let is_empty = authority.is_empty() || (authority.starts_with(':') && !authority.contains('@'));
+    is_empty && scheme.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
 /// Whether a name means the machine itself wherever it is looked up (RFC 6761, 6.3).
