@@ -9,6 +9,7 @@ use shared::storage::StorageError;
 use tokio_util::sync::CancellationToken;
 
 use super::early::{Early, Found};
+use super::names::kind;
 use super::patience::Patience;
 
 /// Passes everything on until it is shut; then it refuses writes. The library's write-back caches and savers flush
@@ -58,15 +59,16 @@ impl SessionState for Gate {
         if let Some(Found(value)) = self.early.take(key) {
             return Ok(value);
         }
-        self.patience.read(|| self.state.get(key)).await
+        self.patience.read(kind(key), || self.state.get(key)).await
     }
 
     async fn get_noted(&self, key: &str) -> Result<Option<(Vec<u8>, Option<i64>)>, StorageError> {
-        self.patience.read(|| self.state.get_noted(key)).await
+        self.patience.read(kind(key), || self.state.get_noted(key)).await
     }
 
     async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
-        self.patience.read(|| self.state.get_many(keys)).await
+        let kind = keys.first().map_or("", |key| kind(key));
+        self.patience.read(kind, || self.state.get_many(keys)).await
     }
 
     async fn put(&self, key: &str, value: &[u8], expires: Option<DateTime<Utc>>) -> Result<(), StorageError> {
@@ -107,15 +109,19 @@ impl SessionState for Gate {
     }
 
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError> {
-        self.patience.read(|| self.state.is_deleted(key)).await
+        self.patience.read(kind(key), || self.state.is_deleted(key)).await
     }
 
     async fn keys(&self, prefix: &str, after: Option<&str>) -> Result<Page<Listed>, StorageError> {
-        self.patience.read(|| self.state.keys(prefix, after)).await
+        self.patience
+            .read(kind(prefix), || self.state.keys(prefix, after))
+            .await
     }
 
     async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>, StorageError> {
-        self.patience.read(|| self.state.page(prefix, after)).await
+        self.patience
+            .read(kind(prefix), || self.state.page(prefix, after))
+            .await
     }
 
     async fn clear(&self) -> Result<(), StorageError> {

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-/// How long a read waits. It is shorter than what writing a message to the wire may take.
+/// How long a read takes at most, with what it waits. It is shorter than what writing a message to the wire may take.
 const MOST: Duration = Duration::from_secs(15);
 
 /// The pause before a read is tried again; each is twice the one before.
@@ -72,40 +72,50 @@ impl Patience {
         &self.over
     }
 
-    /// Reads, again and again where the task is a patient one and the failure may pass.
-    pub async fn read<T, F>(&self, attempt: impl Fn() -> F) -> Result<T, StorageError>
+    /// Reads an entry of this kind, again and again where the task is a patient one and the failure may pass.
+    pub async fn read<T, F>(&self, kind: &str, attempt: impl Fn() -> F) -> Result<T, StorageError>
     where
         F: Future<Output = Result<T, StorageError>>,
     {
+        let until = Instant::now() + self.most;
         let error = match attempt().await {
             Err(error) if waits(&error) => error,
             done => return done,
         };
-        let _waiting = self.wait(&error);
-        let until = Instant::now() + self.most;
-        let mut pause = FIRST_PAUSE;
-        while Instant::now() < until {
-            // Many sessions wait at once.
-            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
-            pause = LONGEST_PAUSE.min(pause * 2);
-            match attempt().await {
-                Err(error) if waits(&error) => {}
-                done => return done,
-            }
+        let _waiting = self.wait(kind, &error);
+        if let Ok(done) = tokio::time::timeout_at(until, again(attempt)).await {
+            return done;
         }
         self.over.cancel();
         // The end of the session drops this.
         std::future::pending().await
     }
 
-    fn wait(&self, error: &StorageError) -> Waiting<'_> {
+    fn wait(&self, kind: &str, error: &StorageError) -> Waiting<'_> {
         let error = chain(error);
         if self.waiting.fetch_add(1, Ordering::Relaxed) == 0 {
-            warn!(error, "session state cannot be read: what needs it waits");
+            warn!(kind, error, "session state cannot be read: what needs it waits");
         } else {
-            debug!(error, "another read of session state waits");
+            debug!(kind, error, "another read of session state waits");
         }
         Waiting(self)
+    }
+}
+
+/// Tries a read, with pauses that grow, until it ends in another way than by a failure that may pass.
+async fn again<T, F>(attempt: impl Fn() -> F) -> Result<T, StorageError>
+where
+    F: Future<Output = Result<T, StorageError>>,
+{
+    let mut pause = FIRST_PAUSE;
+    loop {
+        // Many sessions wait at once.
+        tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
+        match attempt().await {
+            Err(error) if waits(&error) => {}
+            done => return done,
+        }
     }
 }
 
@@ -138,7 +148,7 @@ mod tests {
     /// Reads that fail so often; how it ended, and how often it was tried.
     async fn reading(failures: u32, error: fn() -> StorageError) -> (Result<u32, StorageError>, u32) {
         let (patience, tries) = (Patience::default(), AtomicU32::new(0));
-        let read = patience.read(|| async {
+        let read = patience.read("s", || async {
             let tried = tries.fetch_add(1, Ordering::Relaxed);
             if tried < failures { Err(error()) } else { Ok(tried) }
         });
@@ -172,7 +182,7 @@ mod tests {
     #[tokio::test]
     async fn whoever_waits_too_long_ends_the_session_and_answers_nothing() {
         let patience = Patience::of(Duration::ZERO);
-        let reading = patience.read(|| async { Err::<(), _>(unavailable()) });
+        let reading = patience.read("s", || async { Err::<(), _>(unavailable()) });
         let mut reading = Box::pin(patiently(reading));
         assert!((&mut reading).now_or_never().is_none());
         assert!(patience.is_waiting() && patience.over().is_cancelled());

@@ -162,7 +162,7 @@ fn sends(page: &mut Page, seen: &Seen<'_>) {
     );
     page.counters(
         "waxwing_send_retries_total",
-        "Attempts to send a message that are followed by another, by cause.",
+        "Attempts to send a message that may be followed by another, by cause.",
         "cause",
         named(meter.retries.all()),
     );
