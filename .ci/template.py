@@ -24,9 +24,11 @@ BUCKET = os.environ.get("WAXWING_BUCKET", "waxwing")
 # The stand-in's defaults and AWS's differ here, and neither is ours to choose.
 NOT_COMPARED = {"QueueName", "SqsManagedSseEnabled"}
 
-FUNCTION, QUEUE, ALARM, LOGS = (
-    f"AWS::{name}" for name in ("Serverless::Function", "SQS::Queue", "CloudWatch::Alarm", "Logs::LogGroup")
+FUNCTION, QUEUE, ALARM, LOGS, SERVICE = (
+    f"AWS::{name}" for name in ("Serverless::Function", "SQS::Queue", "CloudWatch::Alarm", "Logs::LogGroup", "ECS::Service")
 )
+# What joins a target group to a load balancer.
+FORWARDERS = {f"AWS::ElasticLoadBalancingV2::{name}" for name in ("Listener", "ListenerRule")}
 # Who reads the variables that a file of shared/src/config/ names.
 READERS = {
     "bucket.rs": {"functions", "daemon"},
@@ -250,6 +252,25 @@ def check_alarms(resources):
             problems.append(f"{name}: it has no alarm")
 
 
+def needs(resource):
+    """The names that CloudFormation makes before this resource."""
+    by_name = resource.get("DependsOn", [])
+    by_attribute = [name[0] if isinstance(name, list) else name.split(".")[0] for name in within(resource, "Fn::GetAtt")]
+    return {*within(resource, "Ref"), *by_attribute, *([by_name] if isinstance(by_name, str) else by_name)}
+
+
+def check_services(resources):
+    """Each service is made after what gives its target groups a load balancer: ECS refuses a group that has none."""
+    forwarders = {name: needs(resource) for name, resource in resources.items() if resource["Type"] in FORWARDERS}
+    for name, resource in resources.items():
+        if resource["Type"] != SERVICE:
+            continue
+        for target in within(resource["Properties"].get("LoadBalancers", []), "TargetGroupArn"):
+            group = target["Ref"]
+            if not needs(resource) & {forwarder for forwarder, needed in forwarders.items() if group in needed}:
+                problems.append(f"{name}: it does not wait for a listener or a rule that forwards to {group}")
+
+
 def check_rights(resources):
     """What policies allow is spelled out, and of the table it goes by keys."""
     count = 0
@@ -282,8 +303,9 @@ def main():
     count = check_environment(template, resources)
     check_logs(resources)
     check_alarms(resources)
+    check_services(resources)
     check_rights(resources)
-    looked_at = f"routes, {count} variables, logs, alarms and rights looked at"
+    looked_at = f"routes, {count} variables, logs, alarms, services and rights looked at"
     if ENDPOINT:
         import botocore.session
 
