@@ -60,6 +60,8 @@ OF_TABLE = {
 # Actions that are allowed of every resource, by the kind of resource that allows them, each with its reason beside it in the
 # template.
 OF_ALL_RESOURCES = {"AWS::IAM::Role": {"ecr:GetAuthorizationToken"}, "AWS::KMS::Key": {"kms:*"}}
+# Actions that a service checks against several kinds of resources for one call: the right to one kind alone is none.
+OF_SEVERAL_KINDS = {"ses:SendEmail": {"identity", "configuration-set"}}
 
 problems = []
 
@@ -288,6 +290,11 @@ def check_rights(resources):
                     problems.append(f"{name}: it allows {sorted(actions)}")
                 if "*" in targets and not actions <= of_all:
                     problems.append(f"{name}: {sorted(actions)} of everything")
+                arns = [target["Fn::Sub"] for target in targets if isinstance(target, dict) and "Fn::Sub" in target]
+                kinds = {arn.split(":")[-1].split("/")[0] for arn in arns}
+                for action in actions & set(OF_SEVERAL_KINDS):
+                    if kinds != OF_SEVERAL_KINDS[action]:
+                        problems.append(f"{name}: {action} of {sorted(kinds)}, not of {sorted(OF_SEVERAL_KINDS[action])}")
                 if any(action.startswith("dynamodb:") for action in actions):
                     keys = list(within(statement.get("Condition", {}), "dynamodb:LeadingKeys"))
                     if not actions <= OF_TABLE or not keys:
