@@ -273,6 +273,52 @@ def check_services(resources):
                 problems.append(f"{name}: it does not wait for a listener or a rule that forwards to {group}")
 
 
+def holds(expression, values):
+    """Whether an expression of a rule is true of these parameters."""
+    [(function, operands)] = expression.items()
+    value = lambda operand: values[operand["Ref"]] if isinstance(operand, dict) else operand
+    match function:
+        case "Fn::And":
+            return all(holds(operand, values) for operand in operands)
+        case "Fn::Or":
+            return any(holds(operand, values) for operand in operands)
+        case "Fn::Not":
+            return not holds(operands[0], values)
+        case "Fn::Equals":
+            return value(operands[0]) == value(operands[1])
+        case "Fn::Contains":
+            return value(operands[1]) in operands[0]
+    raise ValueError(f"a rule with {function}")
+
+
+def is_taken(template, **given):
+    """Whether CloudFormation takes these parameters, and the defaults of the others."""
+    parameters = template["Parameters"]
+    for name, value in given.items():
+        if value not in [str(allowed) for allowed in parameters[name].get("AllowedValues", [value])]:
+            return False
+    values = {name: str(parameter.get("Default", "")) for name, parameter in parameters.items()} | given
+    return all(
+        holds(assertion["Assert"], values)
+        for rule in template.get("Rules", {}).values()
+        if "RuleCondition" not in rule or holds(rule["RuleCondition"], values)
+        for assertion in rule["Assertions"]
+    )
+
+
+def check_counts(template):
+    """Daemons are not fewer at most than at least, which ECS would refuse in the middle of a deployment."""
+    most = [int(value) for value in template["Parameters"]["DaemonCountMax"].get("AllowedValues", range(100))]
+    wrong = []
+    for count in range(1, 100):
+        for maximum in sorted({*most, count - 1}):
+            wanted = maximum == 0 or maximum >= count
+            if is_taken(template, DaemonCount=str(count), DaemonCountMax=str(maximum)) != wanted:
+                wrong.append(f"DaemonCount {count} with DaemonCountMax {maximum} is {'refused' if wanted else 'taken'}")
+    if wrong:
+        problems.append(f"{wrong[0]}, and {len(wrong) - 1} more")
+
+
 def check_rights(resources):
     """What policies allow is spelled out, and of the table it goes by keys."""
     count = 0
@@ -311,6 +357,7 @@ def main():
     check_logs(resources)
     check_alarms(resources)
     check_services(resources)
+    check_counts(template)
     check_rights(resources)
     looked_at = f"routes, {count} variables, logs, alarms, services and rights looked at"
     if ENDPOINT:
