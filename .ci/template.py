@@ -238,20 +238,42 @@ def check_logs(resources):
                 problems.append(f"{name}: no program says {text!r}")
 
 
+def check_expression(name, alarm, expression):
+    """What comes late or not at all does not keep an alarm in its state."""
+    if "FILL(" in expression and alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"]) >= alarm["EvaluationPeriods"]:
+        problems.append(f"{name}: FILL makes up the latest data point, so DatapointsToAlarm has to be below EvaluationPeriods")
+    series = [metric["Id"] for metric in alarm["Metrics"] if "MetricStat" in metric]
+    for one in series:
+        if re.search(rf"FILL\({one}\b *,", expression):
+            problems.append(f"{name}: FILL of {one} alone, which may have no data point at all")
+        if not re.search(rf"\b{one}\b", expression):
+            problems.append(f"{name}: {one} is not in its expression")
+
+
 def check_alarms(resources):
-    """Each queue has an alarm, and each alarm tells somebody."""
-    watched = set()
+    """Each queue and each index has an alarm, and each alarm tells somebody."""
+    watched, indexes = set(), {}
     for name, alarm in of_type(resources, ALARM).items():
         if not alarm.get("AlarmActions"):
             problems.append(f"{name}: it tells nobody")
+        for expression in within(alarm.get("Metrics", []), "Expression"):
+            check_expression(name, alarm, expression)
         for dimensions in within(alarm, "Dimensions"):
             for dimension in dimensions:
                 if dimension["Name"] == "QueueName":
                     value = dimension["Value"]
                     watched.add(value["Fn::GetAtt"][0] if "Fn::GetAtt" in value else value["Fn::Sub"])
+        for metric in within(alarm, "Metric"):
+            of_index = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}.get("GlobalSecondaryIndexName")
+            indexes.setdefault(metric["MetricName"], set()).add(of_index)
     for name, properties in of_type(resources, QUEUE).items():
         if not watched & {name, properties["QueueName"]["Fn::Sub"]}:
             problems.append(f"{name}: it has no alarm")
+    # None is the table without its indexes.
+    parts = {None, *within(resources["Table"]["Properties"]["GlobalSecondaryIndexes"], "IndexName")}
+    for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
+        for part in parts - indexes.get(metric, set()):
+            problems.append(f"{metric} of {f'the index {part}' if part else 'the table'}: it has no alarm")
 
 
 def needs(resource):
