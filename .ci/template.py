@@ -251,11 +251,16 @@ def check_expression(name, alarm, expression):
 
 
 def check_alarms(resources):
-    """Each queue and each index has an alarm, and each alarm tells somebody."""
+    """Each queue and each index has an alarm, and each alarm tells somebody, but not before there is any data."""
     watched, indexes = set(), {}
     for name, alarm in of_type(resources, ALARM).items():
         if not alarm.get("AlarmActions"):
             problems.append(f"{name}: it tells nobody")
+        missing = alarm.get("TreatMissingData", "missing")
+        if missing == "breaching":
+            problems.append(f"{name}: it goes off when it is made, since there is no data yet")
+        if missing == "missing" and not alarm.get("InsufficientDataActions"):
+            problems.append(f"{name}: it tells nobody that there is no data any more")
         for expression in within(alarm.get("Metrics", []), "Expression"):
             check_expression(name, alarm, expression)
         for dimensions in within(alarm, "Dimensions"):
