@@ -24,9 +24,11 @@ BUCKET = os.environ.get("WAXWING_BUCKET", "waxwing")
 # The stand-in's defaults and AWS's differ here, and neither is ours to choose.
 NOT_COMPARED = {"QueueName", "SqsManagedSseEnabled"}
 
-FUNCTION, QUEUE, ALARM, LOGS = (
-    f"AWS::{name}" for name in ("Serverless::Function", "SQS::Queue", "CloudWatch::Alarm", "Logs::LogGroup")
+FUNCTION, QUEUE, ALARM, LOGS, SERVICE = (
+    f"AWS::{name}" for name in ("Serverless::Function", "SQS::Queue", "CloudWatch::Alarm", "Logs::LogGroup", "ECS::Service")
 )
+# What joins a target group to a load balancer.
+FORWARDERS = {f"AWS::ElasticLoadBalancingV2::{name}" for name in ("Listener", "ListenerRule")}
 # Who reads the variables that a file of shared/src/config/ names.
 READERS = {
     "bucket.rs": {"functions", "daemon"},
@@ -58,6 +60,8 @@ OF_TABLE = {
 # Actions that are allowed of every resource, by the kind of resource that allows them, each with its reason beside it in the
 # template.
 OF_ALL_RESOURCES = {"AWS::IAM::Role": {"ecr:GetAuthorizationToken"}, "AWS::KMS::Key": {"kms:*"}}
+# Actions that a service checks against several kinds of resources for one call: the right to one kind alone is none.
+OF_SEVERAL_KINDS = {"ses:SendEmail": {"identity", "configuration-set"}}
 
 problems = []
 
@@ -234,20 +238,112 @@ def check_logs(resources):
                 problems.append(f"{name}: no program says {text!r}")
 
 
+def check_expression(name, alarm, expression):
+    """What comes late or not at all does not keep an alarm in its state."""
+    if "FILL(" in expression and alarm.get("DatapointsToAlarm", alarm["EvaluationPeriods"]) >= alarm["EvaluationPeriods"]:
+        problems.append(f"{name}: FILL makes up the latest data point, so DatapointsToAlarm has to be below EvaluationPeriods")
+    series = [metric["Id"] for metric in alarm["Metrics"] if "MetricStat" in metric]
+    for one in series:
+        if re.search(rf"FILL\({one}\b *,", expression):
+            problems.append(f"{name}: FILL of {one} alone, which may have no data point at all")
+        if not re.search(rf"\b{one}\b", expression):
+            problems.append(f"{name}: {one} is not in its expression")
+
+
 def check_alarms(resources):
-    """Each queue has an alarm, and each alarm tells somebody."""
-    watched = set()
+    """Each queue and each index has an alarm, and each alarm tells somebody, but not before there is any data."""
+    watched, indexes = set(), {}
     for name, alarm in of_type(resources, ALARM).items():
         if not alarm.get("AlarmActions"):
             problems.append(f"{name}: it tells nobody")
+        missing = alarm.get("TreatMissingData", "missing")
+        if missing == "breaching":
+            problems.append(f"{name}: it goes off when it is made, since there is no data yet")
+        if missing == "missing" and not alarm.get("InsufficientDataActions"):
+            problems.append(f"{name}: it tells nobody that there is no data any more")
+        for expression in within(alarm.get("Metrics", []), "Expression"):
+            check_expression(name, alarm, expression)
         for dimensions in within(alarm, "Dimensions"):
             for dimension in dimensions:
                 if dimension["Name"] == "QueueName":
                     value = dimension["Value"]
                     watched.add(value["Fn::GetAtt"][0] if "Fn::GetAtt" in value else value["Fn::Sub"])
+        for metric in within(alarm, "Metric"):
+            of_index = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}.get("GlobalSecondaryIndexName")
+            indexes.setdefault(metric["MetricName"], set()).add(of_index)
     for name, properties in of_type(resources, QUEUE).items():
         if not watched & {name, properties["QueueName"]["Fn::Sub"]}:
             problems.append(f"{name}: it has no alarm")
+    # None is the table without its indexes.
+    parts = {None, *within(resources["Table"]["Properties"]["GlobalSecondaryIndexes"], "IndexName")}
+    for metric in ("ReadThrottleEvents", "WriteThrottleEvents"):
+        for part in parts - indexes.get(metric, set()):
+            problems.append(f"{metric} of {f'the index {part}' if part else 'the table'}: it has no alarm")
+
+
+def needs(resource):
+    """The names that CloudFormation makes before this resource."""
+    by_name = resource.get("DependsOn", [])
+    by_attribute = [name[0] if isinstance(name, list) else name.split(".")[0] for name in within(resource, "Fn::GetAtt")]
+    return {*within(resource, "Ref"), *by_attribute, *([by_name] if isinstance(by_name, str) else by_name)}
+
+
+def check_services(resources):
+    """Each service is made after what gives its target groups a load balancer: ECS refuses a group that has none."""
+    forwarders = {name: needs(resource) for name, resource in resources.items() if resource["Type"] in FORWARDERS}
+    for name, resource in resources.items():
+        if resource["Type"] != SERVICE:
+            continue
+        for target in within(resource["Properties"].get("LoadBalancers", []), "TargetGroupArn"):
+            group = target["Ref"]
+            if not needs(resource) & {forwarder for forwarder, needed in forwarders.items() if group in needed}:
+                problems.append(f"{name}: it does not wait for a listener or a rule that forwards to {group}")
+
+
+def holds(expression, values):
+    """Whether an expression of a rule is true of these parameters."""
+    [(function, operands)] = expression.items()
+    value = lambda operand: values[operand["Ref"]] if isinstance(operand, dict) else operand
+    match function:
+        case "Fn::And":
+            return all(holds(operand, values) for operand in operands)
+        case "Fn::Or":
+            return any(holds(operand, values) for operand in operands)
+        case "Fn::Not":
+            return not holds(operands[0], values)
+        case "Fn::Equals":
+            return value(operands[0]) == value(operands[1])
+        case "Fn::Contains":
+            return value(operands[1]) in operands[0]
+    raise ValueError(f"a rule with {function}")
+
+
+def is_taken(template, **given):
+    """Whether CloudFormation takes these parameters, and the defaults of the others."""
+    parameters = template["Parameters"]
+    for name, value in given.items():
+        if value not in [str(allowed) for allowed in parameters[name].get("AllowedValues", [value])]:
+            return False
+    values = {name: str(parameter.get("Default", "")) for name, parameter in parameters.items()} | given
+    return all(
+        holds(assertion["Assert"], values)
+        for rule in template.get("Rules", {}).values()
+        if "RuleCondition" not in rule or holds(rule["RuleCondition"], values)
+        for assertion in rule["Assertions"]
+    )
+
+
+def check_counts(template):
+    """Daemons are not fewer at most than at least, which ECS would refuse in the middle of a deployment."""
+    most = [int(value) for value in template["Parameters"]["DaemonCountMax"].get("AllowedValues", range(100))]
+    wrong = []
+    for count in range(1, 100):
+        for maximum in sorted({*most, count - 1}):
+            wanted = maximum == 0 or maximum >= count
+            if is_taken(template, DaemonCount=str(count), DaemonCountMax=str(maximum)) != wanted:
+                wrong.append(f"DaemonCount {count} with DaemonCountMax {maximum} is {'refused' if wanted else 'taken'}")
+    if wrong:
+        problems.append(f"{wrong[0]}, and {len(wrong) - 1} more")
 
 
 def check_rights(resources):
@@ -267,6 +363,11 @@ def check_rights(resources):
                     problems.append(f"{name}: it allows {sorted(actions)}")
                 if "*" in targets and not actions <= of_all:
                     problems.append(f"{name}: {sorted(actions)} of everything")
+                arns = [target["Fn::Sub"] for target in targets if isinstance(target, dict) and "Fn::Sub" in target]
+                kinds = {arn.split(":")[-1].split("/")[0] for arn in arns}
+                for action in actions & set(OF_SEVERAL_KINDS):
+                    if kinds != OF_SEVERAL_KINDS[action]:
+                        problems.append(f"{name}: {action} of {sorted(kinds)}, not of {sorted(OF_SEVERAL_KINDS[action])}")
                 if any(action.startswith("dynamodb:") for action in actions):
                     keys = list(within(statement.get("Condition", {}), "dynamodb:LeadingKeys"))
                     if not actions <= OF_TABLE or not keys:
@@ -282,8 +383,10 @@ def main():
     count = check_environment(template, resources)
     check_logs(resources)
     check_alarms(resources)
+    check_services(resources)
+    check_counts(template)
     check_rights(resources)
-    looked_at = f"routes, {count} variables, logs, alarms and rights looked at"
+    looked_at = f"routes, {count} variables, logs, alarms, services and rights looked at"
     if ENDPOINT:
         import botocore.session
 
