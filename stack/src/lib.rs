@@ -14,6 +14,7 @@ mod place;
 mod secrets;
 mod stack;
 mod turns;
+mod wrapping;
 
 pub use between::{Between, Directly};
 pub use place::{Place, private_directory};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use shared::config::{JwtSecret, Wrapping};
 use tempfile::TempDir;
+use tracing::warn;
 
 use crate::secrets;
 
@@ -21,6 +22,9 @@ pub const BUCKET: &str = "bucket";
 
 /// The file of the key that wraps data keys, unless the key is elsewhere.
 pub const WRAPPING_KEY: &str = "wrapping.key";
+
+/// The file with the fingerprint of the key that what is in the folder is sealed under, wherever that key is.
+pub const WRAPPING_MARK: &str = "wrapping.mark";
 
 /// The file of the secret of access tokens, unless that is elsewhere.
 pub const JWT_SECRET: &str = "jwt.secret";
@@ -98,13 +102,22 @@ impl Place {
         }
     }
 
-    /// Its own key that wraps data keys. The file is made when the key is first asked for.
+    /// Its own key that wraps data keys. The file is made when a stack first starts on the folder.
     pub fn wrapping(&self) -> Wrapping {
         Wrapping::File(self.directory.join(WRAPPING_KEY))
     }
 
     /// Its own secret of access tokens, which is made where there is none.
     pub fn jwt_secret(&self) -> anyhow::Result<JwtSecret> {
-        secrets::jwt_secret(&self.directory.join(JWT_SECRET))
+        let file = self.directory.join(JWT_SECRET);
+        let is_anew = !file.exists() && self.directory.join(TABLE_FILE).exists();
+        let secret = secrets::jwt_secret(&file)?;
+        if is_anew {
+            warn!(
+                file = %file.display(),
+                "the secret of access tokens was not there, and is made anew: everybody has to log in again"
+            );
+        }
+        Ok(secret)
     }
 }

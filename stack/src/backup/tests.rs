@@ -11,6 +11,7 @@ use crate::database::Embedded;
 /// A folder with the state of a stack that has ended, a copy of it, and room for what is restored.
 struct World {
     _folder: TempDir,
+    state: PathBuf,
     copy: PathBuf,
     restored: PathBuf,
 }
@@ -19,17 +20,19 @@ async fn world() -> World {
     let folder = tempfile::tempdir().expect("made");
     let state = folder.path().join("state");
     let place = Place::open(state.clone()).expect("opened");
+    wrapping::settle(&state, &place.wrapping()).expect("made");
     let database = Embedded::start(Some(&state.join(TABLE_FILE)), false)
         .await
         .expect("opened");
     let queue = EmbeddedQueue::open(Some(&state.join(QUEUES_FILE)), Arc::new(SystemClock)).expect("opened");
     place.jwt_secret().expect("made");
     let copy = folder.path().join("copy");
-    let copied = back_up(&state, &copy).expect("copied while both are open");
-    assert!(!copied.has_wrapping_key, "nobody has asked for it yet");
+    let keys = back_up(&state, &copy).expect("copied while both are open");
+    assert!(keys.has_wrapping_key && keys.has_jwt_secret);
     queue.close().await;
     database.shutdown().await;
     World {
+        state,
         copy,
         restored: folder.path().join("restored"),
         _folder: folder,
@@ -54,10 +57,11 @@ fn change(file: &Path, sql: &str) {
 #[tokio::test]
 async fn a_copy_is_restored_once_and_into_an_empty_folder() {
     let world = world().await;
-    Box::pin(restore(&world.copy, &world.restored))
+    let keys = Box::pin(restore(&world.copy, &world.restored))
         .await
         .expect("restored");
-    for name in [TABLE_FILE, QUEUES_FILE, JWT_SECRET] {
+    assert!(keys.has_wrapping_key && keys.has_jwt_secret);
+    for name in [TABLE_FILE, QUEUES_FILE, WRAPPING_KEY, WRAPPING_MARK, JWT_SECRET] {
         assert!(world.restored.join(name).is_file(), "{name}");
     }
     assert!(!world.restored.join(RESTORING).exists());
@@ -121,4 +125,35 @@ async fn a_backup_wants_a_state_and_a_folder_of_its_own() {
     );
     let refusal = back_up(&world.copy, &world.copy).expect_err("refused");
     assert!(refusal.to_string().contains("is not empty"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_copy_tells_which_keys_it_has_and_has_no_key_that_nothing_is_sealed_under() {
+    let world = world().await;
+    let copy = world.copy.with_extension("without");
+    fs::write(world.state.join(WRAPPING_KEY), [7; 32]).expect("another one");
+    fs::remove_file(world.state.join(JWT_SECRET)).expect("removed");
+    let none = Keys {
+        has_wrapping_key: false,
+        has_jwt_secret: false,
+    };
+    assert_eq!(back_up(&world.state, &copy).expect("copied"), none);
+    assert!(!copy.join(WRAPPING_KEY).exists());
+    let restored = Box::pin(restore(&copy, &world.restored)).await;
+    assert_eq!(restored.expect("restored"), none);
+    assert!(
+        world.restored.join(WRAPPING_MARK).is_file(),
+        "it is known which key is missing"
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_was_in_a_copy_is_missed() {
+    let world = world().await;
+    fs::write(world.copy.join(WRAPPING_KEY), [7; 32]).expect("another one");
+    let said = world.refusal().await;
+    assert!(
+        said.contains("wrapping.key of the backup is missing or damaged"),
+        "{said}"
+    );
 }

@@ -24,6 +24,10 @@ fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777
 }
 
+fn text(path: &Path) -> String {
+    path.to_str().expect("a path").to_owned()
+}
+
 /// Does what these arguments ask for, and what the program says of it.
 async fn done(arguments: &[&str]) -> String {
     let output = Command::new(STACK)
@@ -118,8 +122,7 @@ async fn a_server_refuses_settings_that_it_cannot_use_and_a_folder_in_use() {
 async fn a_backup_of_a_running_server_restores_to_one_in_which_its_users_log_in() {
     let folder = tempfile::tempdir().expect("a directory");
     let [data, copy, restored] = ["data", "copy", "restored"].map(|name| folder.path().join(name));
-    let path = |path: &Path| path.to_str().expect("a path").to_owned();
-    let (data_dir, copy_dir, restored_dir) = (path(&data), path(&copy), path(&restored));
+    let (data_dir, copy_dir, restored_dir) = (text(&data), text(&copy), text(&restored));
     let (process, caller) = server(&data).await;
     let ada = caller.register("ada@example.com").await;
     let id = ada.instance("first").await;
@@ -145,5 +148,42 @@ async fn a_backup_of_a_running_server_restores_to_one_in_which_its_users_log_in(
     let late = json!({"email": "late@example.com", "password": PASSWORD});
     let late = caller.post("/api/auth/login", late).await;
     assert_eq!(late.status, 401, "nobody knew of this user yet");
+    process.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_that_was_elsewhere_is_asked_for_after_a_restore_and_never_made_anew() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let [data, copy, restored, key, typo, other] =
+        ["data", "copy", "restored", "key", "typo", "other"].map(|name| folder.path().join(name));
+    let (key_file, typo_file, other_file) = (text(&key), text(&typo), text(&other));
+    let variables = [QUICK[0], ("WAXWING_KEY_FILE", key_file.as_str())];
+    let process = Process::start_server(STACK, &data, &[], &variables).await;
+    process.stop().await;
+    assert!(key.is_file(), "made, since there was no table");
+
+    let said = done(&["--data-dir", &text(&data), "backup", &text(&copy)]).await;
+    assert!(
+        said.contains("seals messages and sessions is NOT in it"),
+        "{said}"
+    );
+    let said = done(&["--data-dir", &text(&restored), "restore", &text(&copy)]).await;
+    assert!(
+        said.contains("seals messages and sessions is NOT in this backup"),
+        "{said}"
+    );
+
+    let restored_dir = text(&restored);
+    let start = ["--listen", "127.0.0.1:0", "--data-dir", restored_dir.as_str()];
+    let said = refused(&start, &[]).await;
+    assert!(said.contains(&text(&restored.join("wrapping.key"))), "{said}");
+    let said = refused(&start, &[("WAXWING_KEY_FILE", typo_file.as_str())]).await;
+    assert!(said.contains(&typo_file), "{said}");
+    std::fs::write(&other, [7; 32]).expect("written");
+    let said = refused(&start, &[("WAXWING_KEY_FILE", other_file.as_str())]).await;
+    assert!(said.contains("is not the one"), "{said}");
+    assert!(!restored.join("wrapping.key").exists() && !typo.exists());
+
+    let process = Process::start_server(STACK, &restored, &[], &variables).await;
     process.stop().await;
 }
