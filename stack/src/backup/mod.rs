@@ -15,12 +15,13 @@
 mod files;
 mod stores;
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 use shared::clock::{Clock as _, SystemClock};
 use shared::queue::embedded::EmbeddedQueue;
@@ -114,26 +115,37 @@ fn take(directory: &Path, copy: &Path) -> anyhow::Result<Keys> {
 ///
 /// # Errors
 /// The copy is not whole, is damaged, or is newer than this program; `directory` is not empty, or another process works on it; a
-/// file cannot be read or written. The folder is empty again then, as far as that can be done.
+/// file cannot be read or written. Nothing but a lock is in the folder then; where that cannot be done, no stack starts on what is left.
 pub async fn restore(copy: &Path, directory: &Path) -> anyhow::Result<Keys> {
     let manifest = read_manifest(copy)?;
     private_directory(directory)?;
-    if !names(directory)?.is_empty() {
-        if directory.join(LOCK).exists() {
-            // It says who works on it, where somebody does.
-            drop(Place::open(directory.to_owned())?);
-        }
-        bail!(
+    let place = take_empty(directory)?;
+    let restored = Box::pin(fill(copy, place.path(), &manifest)).await;
+    restored.map_err(|error| match empty(place.path()) {
+        Ok(()) => error,
+        Err(failure) => error.context(format!(
+            "{} is not empty any more, and could not be emptied ({failure:#}): empty it",
+            directory.display()
+        )),
+    })
+}
+
+/// Takes a folder that has nothing in it but perhaps the lock of whoever has worked on it.
+fn take_empty(directory: &Path) -> anyhow::Result<Place> {
+    let is_lock = |name: &OsString| name == LOCK;
+    let refusal = || {
+        format!(
             "{} is not empty: --data-dir says where to restore to, which is a new folder or an empty one",
             directory.display()
-        );
-    }
+        )
+    };
+    let found = names(directory)?;
+    // What has no lock is no stack's, and gets none.
+    ensure!(found.is_empty() || found.iter().any(is_lock), refusal());
     let place = Place::open(directory.to_owned())?;
-    let restored = Box::pin(fill(copy, place.path(), &manifest)).await;
-    if restored.is_err() {
-        empty(place.path()).with_context(|| format!("{} is not empty any more", directory.display()))?;
-    }
-    restored
+    // From now on nobody else puts anything into it.
+    ensure!(names(directory)?.iter().all(is_lock), refusal());
+    Ok(place)
 }
 
 /// Copies everything, and sees whether it can be used.
@@ -203,7 +215,7 @@ fn read_manifest(copy: &Path) -> anyhow::Result<Manifest> {
 }
 
 /// What is in a folder.
-fn names(directory: &Path) -> anyhow::Result<Vec<std::ffi::OsString>> {
+fn names(directory: &Path) -> anyhow::Result<Vec<OsString>> {
     let listed = fs::read_dir(directory).and_then(|entries| {
         entries
             .map(|entry| entry.map(|entry| entry.file_name()))
@@ -212,9 +224,24 @@ fn names(directory: &Path) -> anyhow::Result<Vec<std::ffi::OsString>> {
     listed.with_context(|| format!("cannot look into {}", directory.display()))
 }
 
-/// Removes what is in a folder.
+/// Empties a folder whose lock is held. The lock stays, since whoever waits for it would lock a file that is gone. The mark of a
+/// restore goes last: until then no stack starts on what is left.
 fn empty(directory: &Path) -> anyhow::Result<()> {
+    let mark = directory.join(RESTORING);
+    files::write(&mark, b"")?;
+    files::sync_directory(directory)?;
+    remove_all_but(directory, &[LOCK, RESTORING])?;
+    files::sync_directory(directory)?;
+    fs::remove_file(mark).context("the mark of a restore cannot be removed")?;
+    files::sync_directory(directory)
+}
+
+/// Removes what is in a folder and has none of these names.
+fn remove_all_but(directory: &Path, kept: &[&str]) -> anyhow::Result<()> {
     for name in names(directory)? {
+        if kept.iter().any(|kept| name == *kept) {
+            continue;
+        }
         let path = directory.join(name);
         let is_directory = fs::symlink_metadata(&path)?.is_dir();
         let removed: io::Result<()> = if is_directory {
@@ -222,7 +249,7 @@ fn empty(directory: &Path) -> anyhow::Result<()> {
         } else {
             fs::remove_file(&path)
         };
-        removed?;
+        removed.with_context(|| format!("cannot remove {}", path.display()))?;
     }
     Ok(())
 }

@@ -74,7 +74,7 @@ async fn a_copy_is_restored_once_and_into_an_empty_folder() {
 }
 
 #[tokio::test]
-async fn newer_stores_are_refused_and_the_folder_is_left_empty() {
+async fn newer_stores_are_refused_and_the_folder_is_left_with_its_lock_alone() {
     let world = world().await;
     change(&world.copy.join(QUEUES_FILE), "PRAGMA user_version = 99;");
     let said = world.refusal().await;
@@ -82,7 +82,7 @@ async fn newer_stores_are_refused_and_the_folder_is_left_empty() {
         said.contains("the queues of the backup") && said.contains("version 99"),
         "{said}"
     );
-    assert!(names(&world.restored).expect("listed").is_empty());
+    assert_eq!(names(&world.restored).expect("listed"), [LOCK]);
 
     change(
         &world.copy.join(TABLE_FILE),
@@ -93,7 +93,7 @@ async fn newer_stores_are_refused_and_the_folder_is_left_empty() {
         said.contains("the table of the backup") && said.contains("9999"),
         "{said}"
     );
-    assert!(names(&world.restored).expect("listed").is_empty());
+    assert_eq!(names(&world.restored).expect("listed"), [LOCK]);
 
     let newer = json!({"format": FORMAT + 1, "version": "99.0.0", "madeAt": "2030-01-01T00:00:00Z"});
     fs::write(world.copy.join(MANIFEST), newer.to_string()).expect("written");
@@ -156,4 +156,56 @@ async fn a_key_that_was_in_a_copy_is_missed() {
         said.contains("wrapping.key of the backup is missing or damaged"),
         "{said}"
     );
+}
+
+#[tokio::test]
+async fn a_folder_with_a_lock_alone_is_empty_unless_somebody_works_on_it() {
+    let world = world().await;
+    let held = Place::open(world.restored.clone()).expect("opened");
+    let said = world.refusal().await;
+    assert!(said.contains("another Waxwing works on"), "{said}");
+    drop(held);
+
+    // One that fails leaves room for the next.
+    let (queues, away) = (world.copy.join(QUEUES_FILE), world.copy.join("away"));
+    fs::rename(&queues, &away).expect("moved");
+    let said = world.refusal().await;
+    assert!(said.contains("queues.db is missing in the backup"), "{said}");
+    assert_eq!(names(&world.restored).expect("listed"), [LOCK]);
+    fs::rename(&away, &queues).expect("moved");
+    let restored = Box::pin(restore(&world.copy, &world.restored)).await;
+    restored.expect("restored");
+    drop(Place::open(world.restored.clone()).expect("it is whole"));
+}
+
+#[tokio::test]
+async fn a_folder_with_what_is_not_ours_is_left_as_it_is() {
+    let world = world().await;
+    fs::create_dir(&world.restored).expect("made");
+    fs::write(world.restored.join("letter"), "dear").expect("written");
+    let said = world.refusal().await;
+    assert!(said.contains("is not empty"), "{said}");
+    assert_eq!(names(&world.restored).expect("listed"), ["letter"]);
+}
+
+#[test]
+fn what_is_left_of_a_restore_is_marked_until_nothing_is() {
+    let folder = tempfile::tempdir().expect("made");
+    let directory = folder.path().join("restored");
+    let place = Place::open(directory.clone()).expect("opened");
+    fs::write(directory.join(TABLE_FILE), "half").expect("written");
+    fs::write(directory.join(RESTORING), "").expect("written");
+    fs::create_dir_all(directory.join(BUCKET).join("objects")).expect("made");
+    remove_all_but(&directory, &[LOCK, RESTORING]).expect("removed");
+    let mut left = names(&directory).expect("listed");
+    left.sort();
+    assert_eq!(left, [LOCK, RESTORING]);
+    drop(place);
+    let refusal = Place::open(directory.clone()).err().expect("refused");
+    assert!(refusal.to_string().contains("is not whole"), "{refusal}");
+
+    fs::write(directory.join(TABLE_FILE), "half").expect("written");
+    empty(&directory).expect("emptied");
+    assert_eq!(names(&directory).expect("listed"), [LOCK]);
+    drop(Place::open(directory).expect("nothing is half"));
 }
