@@ -9,8 +9,10 @@ use daemon::app::Sessions;
 use shared::domain::network::Network;
 use stack::{Directly, Place, Plan, Stack, private_directory};
 use tokio::net::TcpListener;
+use tracing::warn;
 
 use crate::cli::Cli;
+use crate::exposure::Exposure;
 use crate::settings;
 
 /// The folder of files that are being sent. They have no name in it, and go with the process.
@@ -46,7 +48,12 @@ impl Server {
         })?;
         private_directory(&cli.data_dir)?;
         let place = Place::open(cli.data_dir.clone())?;
-        let (config, realtime) = settings::read(cli, &place, listener.local_addr()?)?;
+        let listens = listener.local_addr()?;
+        let (config, realtime) = settings::read(cli, &place, listens)?;
+        let exposure = Exposure::of(listens, &config.base);
+        for warning in exposure.warnings() {
+            warn!("{warning}");
+        }
         let spool = place.path().join(SPOOL);
         private_directory(&spool)?;
         let public_url = config.base.public_url.clone().unwrap_or_default();
@@ -59,7 +66,7 @@ impl Server {
             sessions,
             spool: Some(spool),
             routes: Router::new(),
-            has_metrics: true,
+            has_metrics: cli.metrics || exposure.keeps_metrics(),
             has_table_port: false,
             between: &Directly,
         };

@@ -97,6 +97,26 @@ async fn no_proxy_passes_the_metrics_on() {
     process.stop().await;
 }
 
+/// A proxy that adds no header would pass anybody on to them.
+#[tokio::test]
+async fn behind_a_proxy_that_nobody_trusts_the_metrics_are_served_where_that_is_said() {
+    let data = tempfile::tempdir().expect("a directory");
+    let public = ["--public-url", "https://waxwing.example.com"];
+    let cases: [(&[&str], u16); 3] = [
+        (&[], 404),
+        (&["--metrics"], 200),
+        (&["--trusted-proxies", "1"], 200),
+    ];
+    for (more, status) in cases {
+        let arguments = [&public[..], more].concat();
+        let process = Process::start_server(STACK, data.path(), &arguments, QUICK).await;
+        let caller = Caller::over_http(Bases::one(&process.api));
+        let answer = caller.get("/metrics").await;
+        assert_eq!(answer.status, status, "{arguments:?}");
+        process.stop().await;
+    }
+}
+
 #[tokio::test]
 async fn a_server_refuses_settings_that_it_cannot_use_and_a_folder_in_use() {
     let folder = tempfile::tempdir().expect("a directory");
