@@ -3,8 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use testbed::caller::{Bases, Caller, PASSWORD};
+use tests::folder::files;
 use tests::process::Process;
 use tokio::process::Command;
 
@@ -94,6 +95,45 @@ async fn no_proxy_passes_the_metrics_on() {
     let (process, caller) = server(data.path()).await;
     let passed_on = caller.with_header("x-forwarded-for", "203.0.113.7");
     assert_eq!(passed_on.get("/metrics").await.status, 404);
+    process.stop().await;
+}
+
+/// As `docs/self-host.md` says it for whoever has no server for mails.
+#[tokio::test]
+async fn a_folder_of_mails_makes_an_administrator_without_a_server_for_mails() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let data = folder.path().join("data");
+    let mails = data.join("mail");
+    let mail = format!("folder:{}", text(&mails));
+    let without = [QUICK[0], ("WAXWING_ADMIN_EMAIL", "ada@example.com")];
+    let with = [without[0], without[1], ("WAXWING_MAIL", mail.as_str())];
+
+    let process = Process::start_server(STACK, &data, &[], &without).await;
+    let caller = Caller::over_http(Bases::one(&process.api));
+    caller.register("ada@example.com").await;
+    process.stop().await;
+    assert!(!mails.exists(), "no mail goes out");
+
+    let process = Process::start_server(STACK, &data, &[], &with).await;
+    let user = Caller::over_http(Bases::one(&process.api))
+        .login("ada@example.com")
+        .await;
+    user.post("/api/auth/resend-verification", ()).await.data(202);
+    let code = files(&mails).iter().find_map(|file| {
+        let mail: Value = serde_json::from_slice(&std::fs::read(file).expect("a file")).expect("JSON");
+        testbed::mail::find_code(mail["text"].as_str().expect("a text"))
+    });
+    let code = code.expect("a mail with a code");
+    let verified = user.post("/api/auth/verify-email", json!({"token": code})).await;
+    assert_eq!(verified.data(200)["user"]["role"], "ADMINISTRATOR");
+    process.stop().await;
+
+    let process = Process::start_server(STACK, &data, &[], &without).await;
+    let user = Caller::over_http(Bases::one(&process.api))
+        .login("ada@example.com")
+        .await;
+    let role = user.get("/api/auth/me").await.data(200)["user"]["role"].clone();
+    assert_eq!(role, "ADMINISTRATOR", "it stays one");
     process.stop().await;
 }
 
