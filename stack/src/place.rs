@@ -1,7 +1,8 @@
 //! The folder of the state.
 
-use std::fs::{DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::{DirBuilder, File, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -42,6 +43,44 @@ pub fn private_directory(directory: &Path) -> anyhow::Result<()> {
         .mode(0o700)
         .create(directory)
         .with_context(|| format!("cannot make the directory {}", directory.display()))
+}
+
+/// Makes the file of a store, which its owner alone may read, whoever may look into its folder. One that is there is taken from
+/// others, with what `SQLite` keeps beside it. Where that cannot be done the log says so: not every file system has such rights.
+///
+/// It is for a store that this process has not opened: closing a file lets go of the locks that `SQLite` has on it.
+pub fn private_store(file: &Path) -> anyhow::Result<()> {
+    let made = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file);
+    match made {
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error).with_context(|| format!("cannot make {}", file.display())),
+    }
+    for beside in ["", "-wal", "-shm"] {
+        let mut name = file.as_os_str().to_owned();
+        name.push(beside);
+        if let Err(error) = keep_from_others(Path::new(&name)) {
+            warn!(%error, file = %Path::new(&name).display(), "others on this machine may read the file, and that cannot be changed");
+        }
+    }
+    Ok(())
+}
+
+/// Takes a file from all but its owner. Nothing is done where there is none.
+fn keep_from_others(file: &Path) -> io::Result<()> {
+    let found = match std::fs::metadata(file) {
+        Ok(found) => found,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    if found.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(file, Permissions::from_mode(0o600))
 }
 
 /// The folder of the state, locked against a second stack.
@@ -119,5 +158,37 @@ impl Place {
             );
         }
         Ok(secret)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    fn mode(file: &Path) -> u32 {
+        let found = fs::metadata(file).expect("it is there");
+        found.permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_store_is_its_owners_alone_in_a_folder_that_others_look_into() {
+        let folder = tempfile::tempdir().expect("made");
+        fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("set");
+        let [store, log] = ["table.db", "table.db-wal"].map(|name| folder.path().join(name));
+        private_store(&store).expect("made");
+        assert_eq!(mode(&store), 0o600);
+
+        for file in [&store, &log] {
+            fs::write(file, "kept").expect("written");
+            fs::set_permissions(file, Permissions::from_mode(0o664)).expect("set");
+        }
+        private_store(&store).expect("taken from others");
+        for file in [&store, &log] {
+            assert_eq!(mode(file), 0o600);
+            assert_eq!(fs::read(file).expect("read"), b"kept");
+        }
+        assert!(private_store(&folder.path().join("missing/table.db")).is_err());
     }
 }

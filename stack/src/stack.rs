@@ -33,7 +33,7 @@ use crate::between::Between;
 use crate::content;
 use crate::database::{Embedded, NOWHERE, TABLE};
 use crate::entrance;
-use crate::place::{BUCKET, Place, QUEUES_FILE, TABLE_FILE};
+use crate::place::{BUCKET, Place, QUEUES_FILE, TABLE_FILE, private_store};
 use crate::turns::{Turns, in_turn};
 use crate::wrapping;
 
@@ -130,6 +130,12 @@ impl Stack {
 
         // Before there is a table: one that is there has a key.
         wrapping::settle(place.path(), &config.wrapping)?;
+        for store in [TABLE_FILE, QUEUES_FILE]
+            .iter()
+            .filter_map(|name| place.durable(name))
+        {
+            private_store(&store)?;
+        }
         let database = Embedded::start(place.durable(TABLE_FILE).as_deref(), has_table_port).await?;
         // The place is this stack's alone, so any daemon that holds a shard by the table has gone. Nothing is shown
         // as connected on a dead daemon's word, and nobody waits for its lease to run out.

@@ -29,7 +29,7 @@ use shared::queue::embedded::EmbeddedQueue;
 use crate::database;
 use crate::place::{
     BUCKET, JWT_SECRET, LOCK, Place, QUEUES_FILE, RESTORING, TABLE_FILE, WRAPPING_KEY, WRAPPING_MARK,
-    private_directory,
+    private_directory, private_store,
 };
 use crate::wrapping;
 
@@ -158,6 +158,8 @@ async fn fill(copy: &Path, directory: &Path, manifest: &Manifest) -> anyhow::Res
             files::add(&from(name), &to(name))?,
             "{name} is missing in the backup"
         );
+        // The copy may have come by ways that keep no rights.
+        private_store(&to(name))?;
         stores::check(&to(name)).with_context(|| format!("{name} of the backup is damaged"))?;
     }
     let keys = add_keys(copy, directory, manifest)?;

@@ -1,5 +1,6 @@
 //! Which copies are made, and which are restored where.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -145,6 +146,22 @@ async fn a_copy_tells_which_keys_it_has_and_has_no_key_that_nothing_is_sealed_un
         world.restored.join(WRAPPING_MARK).is_file(),
         "it is known which key is missing"
     );
+}
+
+#[tokio::test]
+async fn stores_are_their_owners_alone_in_a_copy_and_after_a_restore() {
+    let world = world().await;
+    let mode = |file: PathBuf| fs::metadata(file).expect("there").permissions().mode() & 0o777;
+    for name in [TABLE_FILE, QUEUES_FILE] {
+        let copy = world.copy.join(name);
+        assert_eq!(mode(copy.clone()), 0o600, "{name}");
+        fs::set_permissions(copy, fs::Permissions::from_mode(0o644)).expect("set");
+    }
+    let restored = Box::pin(restore(&world.copy, &world.restored)).await;
+    restored.expect("restored");
+    for name in [TABLE_FILE, QUEUES_FILE] {
+        assert_eq!(mode(world.restored.join(name)), 0o600, "{name}");
+    }
 }
 
 #[tokio::test]

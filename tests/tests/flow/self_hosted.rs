@@ -76,16 +76,27 @@ async fn a_server_keeps_users_and_live_instances_over_an_orderly_end() {
     for key in ["wrapping.key", "jwt.secret", "bucket/signing.key"] {
         assert_eq!(mode(&data.join(key)), 0o600, "{key}");
     }
+    for store in ["table.db", "table.db-wal", "queues.db", "queues.db-wal"] {
+        assert_eq!(mode(&data.join(store)), 0o600, "{store}");
+    }
     assert!(process.database.is_empty(), "nobody else reaches the table");
     let metrics = caller.get("/metrics").await;
     let metrics = String::from_utf8(metrics.bytes).expect("text");
     assert!(metrics.contains(r#"network="live""#), "{metrics}");
     process.stop().await;
+    let stores = ["table.db", "queues.db"];
+    for store in stores {
+        let wider = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(data.join(store), wider).expect("set");
+    }
 
     let (process, caller) = server(&data).await;
     let user = caller.login("ada@example.com").await;
     let kept = user.get("/api/instances/first").await.data(200);
     assert_eq!(kept["id"], made["id"]);
+    for store in stores {
+        assert_eq!(mode(&data.join(store)), 0o600, "{store}");
+    }
     process.stop().await;
 }
 
@@ -189,7 +200,10 @@ async fn a_backup_of_a_running_server_restores_to_one_in_which_its_users_log_in(
 
     let said = done(&["--data-dir", &data_dir, "backup", &copy_dir]).await;
     assert!(said.contains("Keys are too") && !said.contains("NOT"), "{said}");
-    assert_eq!((mode(&copy), mode(&copy.join("wrapping.key"))), (0o700, 0o600));
+    assert_eq!(mode(&copy), 0o700);
+    for name in ["wrapping.key", "table.db", "queues.db"] {
+        assert_eq!(mode(&copy.join(name)), 0o600, "{name}");
+    }
     caller.register("late@example.com").await;
     let again = refused(&["--data-dir", &data_dir, "backup", &copy_dir], &[]).await;
     assert!(again.contains("is not empty"), "{again}");
