@@ -38,7 +38,7 @@ impl Deref for Server {
 
 impl Server {
     /// Starts everything. Fails, and leaves nothing running, where the address is in use, another process works on the same
-    /// data, or a setting cannot be used.
+    /// data, the data is the local stack's, or a setting cannot be used.
     pub async fn start(cli: &Cli, sessions: Sessions) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(cli.listen).await.with_context(|| {
             format!(
@@ -47,7 +47,7 @@ impl Server {
             )
         })?;
         private_directory(&cli.data_dir)?;
-        let place = Place::open(cli.data_dir.clone())?;
+        let place = Place::open_for(cli.data_dir.clone(), Network::Live)?;
         let listens = listener.local_addr()?;
         let (config, realtime) = settings::read(cli, &place, listens)?;
         let exposure = Exposure::of(listens, &config.base);

@@ -10,6 +10,7 @@ mod between;
 mod content;
 mod database;
 mod entrance;
+mod network;
 mod place;
 mod secrets;
 mod stack;

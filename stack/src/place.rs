@@ -1,16 +1,17 @@
 //! The folder of the state.
 
 use std::fs::{DirBuilder, File, Permissions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use shared::config::{JwtSecret, Wrapping};
-use tempfile::TempDir;
+use shared::domain::network::Network;
+use tempfile::{NamedTempFile, TempDir};
 use tracing::warn;
 
-use crate::secrets;
+use crate::{network, secrets};
 
 /// The file of the table.
 pub const TABLE_FILE: &str = "table.db";
@@ -26,6 +27,9 @@ pub const WRAPPING_KEY: &str = "wrapping.key";
 
 /// The file with the fingerprint of the key that what is in the folder is sealed under, wherever that key is.
 pub const WRAPPING_MARK: &str = "wrapping.mark";
+
+/// The file with the network that the folder is of.
+pub const NETWORK: &str = "network";
 
 /// The file of the secret of access tokens, unless that is elsewhere.
 pub const JWT_SECRET: &str = "jwt.secret";
@@ -83,6 +87,29 @@ fn keep_from_others(file: &Path) -> io::Result<()> {
     std::fs::set_permissions(file, Permissions::from_mode(0o600))
 }
 
+/// What a small file of a folder says; `None` where there is none.
+pub fn read_mark(directory: &Path, name: &str) -> anyhow::Result<Option<String>> {
+    let file = directory.join(name);
+    match std::fs::read_to_string(&file) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
+/// Writes a small file of a folder. It is there whole or not at all, and outlives a power cut.
+pub fn write_mark(directory: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+    let file = directory.join(name);
+    let write = || -> io::Result<()> {
+        let mut draft = NamedTempFile::new_in(directory)?;
+        draft.write_all(text.as_bytes())?;
+        draft.as_file().sync_all()?;
+        draft.persist(&file).map_err(|failed| failed.error)?;
+        File::open(directory)?.sync_all()
+    };
+    write().with_context(|| format!("cannot write {}", file.display()))
+}
+
 /// The folder of the state, locked against a second stack.
 pub struct Place {
     directory: PathBuf,
@@ -95,9 +122,16 @@ enum Held {
 }
 
 impl Place {
-    /// Opens a folder, which is made where there is none. Fails where another stack works on it, or where what was restored into
-    /// it is not whole.
-    pub fn open(directory: PathBuf) -> anyhow::Result<Self> {
+    /// Opens a folder for a stack of this network, and makes it where there is none. Fails where another stack works on it, where what
+    /// was restored into it is not whole, or where it is another network's.
+    pub fn open_for(directory: PathBuf, network: Network) -> anyhow::Result<Self> {
+        let place = Self::open(directory)?;
+        network::settle(&place.directory, network)?;
+        Ok(place)
+    }
+
+    /// Opens a folder of any network. Fails where another stack works on it, or where what was restored into it is not whole.
+    pub(crate) fn open(directory: PathBuf) -> anyhow::Result<Self> {
         let name = directory.display();
         std::fs::create_dir_all(&directory).with_context(|| format!("cannot make the directory {name}"))?;
         let lock = File::create(directory.join(LOCK)).with_context(|| format!("cannot write in {name}"))?;

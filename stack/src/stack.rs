@@ -38,7 +38,7 @@ use crate::turns::{Turns, in_turn};
 use crate::wrapping;
 
 /// What queue names begin with.
-const QUEUE_PREFIX: &str = "waxwing";
+pub const QUEUE_PREFIX: &str = "waxwing";
 
 /// The silence after which another daemon may take a daemon's shards.
 const LEASE: Duration = Duration::from_secs(4);

@@ -3,16 +3,14 @@
 //! Nothing opens under another key. A key that is made silently beside a table that has one would lose all that is sealed, and
 //! seal more beside it. So a key is made where there is no table yet, and never later. Its fingerprint lies in the folder.
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write as _};
+use std::io::ErrorKind;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use shared::config::Wrapping;
 use shared::seal::FileKeyWrapper;
-use tempfile::NamedTempFile;
 
-use crate::place::{TABLE_FILE, WRAPPING_KEY, WRAPPING_MARK};
+use crate::place::{TABLE_FILE, WRAPPING_KEY, WRAPPING_MARK, read_mark, write_mark};
 
 /// Makes the key of a folder that has no table yet, and notes which key it is. In a folder that has one, the key must be there, and
 /// be the one that was noted. A folder without a note is given one.
@@ -31,7 +29,7 @@ pub fn settle(directory: &Path, wrapping: &Wrapping) -> anyhow::Result<()> {
     if !has_table {
         let made = FileKeyWrapper::open(file);
         let key = made.with_context(|| format!("cannot read or make the wrapping key in {name}"))?;
-        return note(directory, &key);
+        return write_mark(directory, WRAPPING_MARK, &key.fingerprint());
     }
     let key = match FileKeyWrapper::read(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => Err(error).with_context(|| {
@@ -42,7 +40,7 @@ pub fn settle(directory: &Path, wrapping: &Wrapping) -> anyhow::Result<()> {
         }),
         read => read.with_context(|| format!("cannot read the wrapping key in {name}")),
     }?;
-    match noted(directory)? {
+    match read_mark(directory, WRAPPING_MARK)? {
         Some(noted) => {
             ensure!(
                 noted == key.fingerprint(),
@@ -51,7 +49,7 @@ pub fn settle(directory: &Path, wrapping: &Wrapping) -> anyhow::Result<()> {
             );
             Ok(())
         }
-        None => note(directory, &key),
+        None => write_mark(directory, WRAPPING_MARK, &key.fingerprint()),
     }
 }
 
@@ -60,37 +58,18 @@ pub fn settle(directory: &Path, wrapping: &Wrapping) -> anyhow::Result<()> {
 pub fn is_in(directory: &Path) -> anyhow::Result<bool> {
     let file = directory.join(WRAPPING_KEY);
     match FileKeyWrapper::read(&file) {
-        Ok(key) => Ok(noted(directory)?.is_none_or(|noted| noted == key.fingerprint())),
+        Ok(key) => {
+            let noted = read_mark(directory, WRAPPING_MARK)?;
+            Ok(noted.is_none_or(|noted| noted == key.fingerprint()))
+        }
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidData) => Ok(false),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
     }
 }
 
-/// The fingerprint that was noted in a folder.
-fn noted(directory: &Path) -> anyhow::Result<Option<String>> {
-    let file = directory.join(WRAPPING_MARK);
-    match fs::read_to_string(&file) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
-    }
-}
-
-/// Notes a key's fingerprint in a folder. It is there whole or not at all.
-fn note(directory: &Path, key: &FileKeyWrapper) -> anyhow::Result<()> {
-    let file = directory.join(WRAPPING_MARK);
-    let write = || -> io::Result<()> {
-        let mut draft = NamedTempFile::new_in(directory)?;
-        draft.write_all(key.fingerprint().as_bytes())?;
-        draft.as_file().sync_all()?;
-        draft.persist(&file).map_err(|failed| failed.error)?;
-        File::open(directory)?.sync_all()
-    };
-    write().with_context(|| format!("cannot write {}", file.display()))
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::path::PathBuf;
 
     use super::*;

@@ -7,6 +7,7 @@
 //! | `wrapping.key` | the key that the table is sealed under, where that is in the folder |
 //! | `wrapping.mark` | which key that is |
 //! | `jwt.secret` | the secret of access tokens, where it is in the folder |
+//! | `network` | the network that the folder is of |
 //! | `backup.json` | what made it and when. It is written last: where there is none, the copy is not whole |
 //!
 //! Nothing writes into either store at the moment of the copy, so it is what a kill at that moment leaves, and a start copes with
@@ -28,8 +29,8 @@ use shared::queue::embedded::EmbeddedQueue;
 
 use crate::database;
 use crate::place::{
-    BUCKET, JWT_SECRET, LOCK, Place, QUEUES_FILE, RESTORING, TABLE_FILE, WRAPPING_KEY, WRAPPING_MARK,
-    private_directory, private_store,
+    BUCKET, JWT_SECRET, LOCK, NETWORK, Place, QUEUES_FILE, RESTORING, TABLE_FILE, WRAPPING_KEY,
+    WRAPPING_MARK, private_directory, private_store,
 };
 use crate::wrapping;
 
@@ -92,7 +93,9 @@ fn take(directory: &Path, copy: &Path) -> anyhow::Result<Keys> {
         [&to(TABLE_FILE), &to(QUEUES_FILE)],
     )?;
     files::add_tree(&from(BUCKET), &to(BUCKET))?;
-    files::add(&from(WRAPPING_MARK), &to(WRAPPING_MARK))?;
+    for mark in [NETWORK, WRAPPING_MARK] {
+        files::add(&from(mark), &to(mark))?;
+    }
     // A key that nothing is sealed under would only be taken for the right one.
     let has_wrapping_key = wrapping::is_in(directory)? && files::add(&from(WRAPPING_KEY), &to(WRAPPING_KEY))?;
     let keys = Keys {
@@ -162,6 +165,7 @@ async fn fill(copy: &Path, directory: &Path, manifest: &Manifest) -> anyhow::Res
         private_store(&to(name))?;
         stores::check(&to(name)).with_context(|| format!("{name} of the backup is damaged"))?;
     }
+    files::add(&from(NETWORK), &to(NETWORK))?;
     let keys = add_keys(copy, directory, manifest)?;
     files::add_tree(&from(BUCKET), &to(BUCKET))?;
     database::check(&to(TABLE_FILE))

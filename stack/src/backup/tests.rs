@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::json;
+use shared::domain::network::Network;
 use tempfile::TempDir;
 
 use super::*;
@@ -20,7 +21,7 @@ struct World {
 async fn world() -> World {
     let folder = tempfile::tempdir().expect("made");
     let state = folder.path().join("state");
-    let place = Place::open(state.clone()).expect("opened");
+    let place = Place::open_for(state.clone(), Network::Live).expect("opened");
     wrapping::settle(&state, &place.wrapping()).expect("made");
     let database = Embedded::start(Some(&state.join(TABLE_FILE)), false)
         .await
@@ -62,7 +63,14 @@ async fn a_copy_is_restored_once_and_into_an_empty_folder() {
         .await
         .expect("restored");
     assert!(keys.has_wrapping_key && keys.has_jwt_secret);
-    for name in [TABLE_FILE, QUEUES_FILE, WRAPPING_KEY, WRAPPING_MARK, JWT_SECRET] {
+    for name in [
+        TABLE_FILE,
+        QUEUES_FILE,
+        NETWORK,
+        WRAPPING_KEY,
+        WRAPPING_MARK,
+        JWT_SECRET,
+    ] {
         assert!(world.restored.join(name).is_file(), "{name}");
     }
     assert!(!world.restored.join(RESTORING).exists());

@@ -261,3 +261,24 @@ async fn a_key_that_was_elsewhere_is_asked_for_after_a_restore_and_never_made_an
     let process = Process::start_server(STACK, &restored, &[], &variables).await;
     process.stop().await;
 }
+
+#[tokio::test]
+async fn a_server_leaves_the_local_stacks_folder_as_it_is() {
+    let data = tempfile::tempdir().expect("a directory");
+    let local = ["--sandbox-port", "0"];
+    Process::start(STACK, data.path(), &local, &[]).await.stop().await;
+    let data_dir = text(data.path());
+    let start = ["--listen", "127.0.0.1:0", "--data-dir", data_dir.as_str()];
+    // Older versions noted no network.
+    for is_noted in [true, false] {
+        let mark = data.path().join("network");
+        if !is_noted {
+            std::fs::remove_file(&mark).expect("it was noted");
+        }
+        let said = refused(&start, &[]).await;
+        assert!(said.contains("is of the network `sandbox`"), "{said}");
+        // Its table has no more shards than before.
+        Process::start(STACK, data.path(), &local, &[]).await.stop().await;
+        assert!(mark.is_file());
+    }
+}
