@@ -45,8 +45,8 @@ impl Deref for Stack {
 }
 
 impl Stack {
-    /// Starts everything. Fails, and leaves nothing behind, where a port is in use or another stack works on the same
-    /// data.
+    /// Starts everything. Fails, and leaves nothing behind, where a port is in use, another stack works on the same
+    /// data, or the data is a server's.
     pub async fn start(cli: &Cli) -> anyhow::Result<Self> {
         Self::start_between(cli, &Directly).await
     }
@@ -59,7 +59,7 @@ impl Stack {
         let place = if cli.ephemeral {
             Place::ephemeral()?
         } else {
-            Place::open(cli.data_dir.clone())?
+            Place::open_for(cli.data_dir.clone(), NETWORK)?
         };
         let network = Network::start(cli, &place).await?;
 

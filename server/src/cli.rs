@@ -26,6 +26,10 @@ pub struct Cli {
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..=8))]
     pub trusted_proxies: Option<u8>,
 
+    /// Serve /metrics to whoever reaches it, where that is not by itself for this machine alone
+    #[arg(long)]
+    pub metrics: bool,
+
     /// What to do in place of serving
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -74,6 +78,7 @@ mod tests {
         let cli = Cli::try_parse_from(["waxwing-server"]).expect("fine");
         assert_eq!(cli.listen, SocketAddr::from(([127, 0, 0, 1], 3000)));
         assert_eq!((cli.public_url, cli.trusted_proxies), (None, None));
+        assert!(!cli.metrics);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 mod cli;
 mod copies;
+mod exposure;
 mod server;
 mod settings;
 

@@ -9,8 +9,10 @@ use daemon::app::Sessions;
 use shared::domain::network::Network;
 use stack::{Directly, Place, Plan, Stack, private_directory};
 use tokio::net::TcpListener;
+use tracing::warn;
 
 use crate::cli::Cli;
+use crate::exposure::Exposure;
 use crate::settings;
 
 /// The folder of files that are being sent. They have no name in it, and go with the process.
@@ -36,7 +38,7 @@ impl Deref for Server {
 
 impl Server {
     /// Starts everything. Fails, and leaves nothing running, where the address is in use, another process works on the same
-    /// data, or a setting cannot be used.
+    /// data, the data is the local stack's, or a setting cannot be used.
     pub async fn start(cli: &Cli, sessions: Sessions) -> anyhow::Result<Self> {
         let listener = TcpListener::bind(cli.listen).await.with_context(|| {
             format!(
@@ -45,8 +47,13 @@ impl Server {
             )
         })?;
         private_directory(&cli.data_dir)?;
-        let place = Place::open(cli.data_dir.clone())?;
-        let (config, realtime) = settings::read(cli, &place, listener.local_addr()?)?;
+        let place = Place::open_for(cli.data_dir.clone(), Network::Live)?;
+        let listens = listener.local_addr()?;
+        let (config, realtime) = settings::read(cli, &place, listens)?;
+        let exposure = Exposure::of(listens, &config.base);
+        for warning in exposure.warnings() {
+            warn!("{warning}");
+        }
         let spool = place.path().join(SPOOL);
         private_directory(&spool)?;
         let public_url = config.base.public_url.clone().unwrap_or_default();
@@ -59,7 +66,7 @@ impl Server {
             sessions,
             spool: Some(spool),
             routes: Router::new(),
-            has_metrics: true,
+            has_metrics: cli.metrics || exposure.keeps_metrics(),
             has_table_port: false,
             between: &Directly,
         };

@@ -10,10 +10,12 @@ mod between;
 mod content;
 mod database;
 mod entrance;
+mod network;
 mod place;
 mod secrets;
 mod stack;
 mod turns;
+mod wrapping;
 
 pub use between::{Between, Directly};
 pub use place::{Place, private_directory};

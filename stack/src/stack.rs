@@ -33,11 +33,12 @@ use crate::between::Between;
 use crate::content;
 use crate::database::{Embedded, NOWHERE, TABLE};
 use crate::entrance;
-use crate::place::{BUCKET, Place, QUEUES_FILE, TABLE_FILE};
+use crate::place::{BUCKET, Place, QUEUES_FILE, TABLE_FILE, private_store};
 use crate::turns::{Turns, in_turn};
+use crate::wrapping;
 
 /// What queue names begin with.
-const QUEUE_PREFIX: &str = "waxwing";
+pub const QUEUE_PREFIX: &str = "waxwing";
 
 /// The silence after which another daemon may take a daemon's shards.
 const LEASE: Duration = Duration::from_secs(4);
@@ -127,6 +128,14 @@ impl Stack {
         let shards = config.base.common.shards;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
 
+        // Before there is a table: one that is there has a key.
+        wrapping::settle(place.path(), &config.wrapping)?;
+        for store in [TABLE_FILE, QUEUES_FILE]
+            .iter()
+            .filter_map(|name| place.durable(name))
+        {
+            private_store(&store)?;
+        }
         let database = Embedded::start(place.durable(TABLE_FILE).as_deref(), has_table_port).await?;
         // The place is this stack's alone, so any daemon that holds a shard by the table has gone. Nothing is shown
         // as connected on a dead daemon's word, and nobody waits for its lease to run out.
@@ -154,8 +163,7 @@ impl Stack {
         };
         let reached = between.queue(queue.clone()).await;
 
-        let wrapper =
-            seal::wrapper(&aws, &config.wrapping).context("cannot read or make the wrapping key")?;
+        let wrapper = seal::wrapper(&aws, &config.wrapping).context("cannot read the wrapping key")?;
         let daemon_sealer = Arc::new(Sealer::new(table.clone(), wrapper.clone()));
         let bucket_place = config::Bucket::Folder {
             path: place.path().join(BUCKET),

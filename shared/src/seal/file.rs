@@ -5,6 +5,8 @@ use std::io::{self, ErrorKind, Write as _};
 use std::path::Path;
 
 use async_trait::async_trait;
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::cipher;
@@ -22,6 +24,23 @@ impl FileKeyWrapper {
     /// that it needs. Processes that start together agree on one key.
     pub fn open(path: &Path) -> io::Result<Self> {
         key_in(path).map(|key| Self { key })
+    }
+
+    /// Reads the key file, and makes none.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no file, `InvalidData` where it has not exactly 32 bytes.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        from_bytes(&Zeroizing::new(fs::read(path)?)).map(|key| Self { key })
+    }
+
+    /// A text that tells this key from others and gives nothing of it away: HMAC-SHA256 of a fixed text under the key, as 64
+    /// hexadecimal digits.
+    pub fn fingerprint(&self) -> String {
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(self.key.bytes()).expect("HMAC takes keys of any length");
+        mac.update(b"the fingerprint of a wrapping key");
+        hex::encode(mac.finalize().into_bytes())
     }
 }
 
@@ -141,6 +160,21 @@ mod tests {
         let mode = fs::metadata(&path).expect("exists").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(fs::read_dir(directory.path()).expect("listed").count(), 1);
+    }
+
+    #[test]
+    fn a_key_is_known_by_its_fingerprint_and_reading_makes_none() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let [one, other] = ["one.key", "other.key"].map(|name| directory.path().join(name));
+        let missing = FileKeyWrapper::read(&one).expect_err("there is none");
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+        assert!(!one.exists());
+
+        let made = FileKeyWrapper::open(&one).expect("made").fingerprint();
+        assert_eq!(FileKeyWrapper::read(&one).expect("read").fingerprint(), made);
+        assert_ne!(FileKeyWrapper::open(&other).expect("made").fingerprint(), made);
+        let key = hex::encode(fs::read(&one).expect("read"));
+        assert!(made.len() == 64 && made != key, "it is not the key itself");
     }
 
     #[test]

@@ -4,7 +4,10 @@
 //! | --- | --- |
 //! | `table.db`, `queues.db` | both stores, as they were at one moment |
 //! | `bucket/` | the bucket's objects, and the key of its links |
-//! | `wrapping.key`, `jwt.secret` | the keys, where they are in the folder |
+//! | `wrapping.key` | the key that the table is sealed under, where that is in the folder |
+//! | `wrapping.mark` | which key that is |
+//! | `jwt.secret` | the secret of access tokens, where it is in the folder |
+//! | `network` | the network that the folder is of |
 //! | `backup.json` | what made it and when. It is written last: where there is none, the copy is not whole |
 //!
 //! Nothing writes into either store at the moment of the copy, so it is what a kill at that moment leaves, and a start copes with
@@ -13,20 +16,23 @@
 mod files;
 mod stores;
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
 use shared::clock::{Clock as _, SystemClock};
 use shared::queue::embedded::EmbeddedQueue;
 
 use crate::database;
 use crate::place::{
-    BUCKET, JWT_SECRET, LOCK, Place, QUEUES_FILE, RESTORING, TABLE_FILE, WRAPPING_KEY, private_directory,
+    BUCKET, JWT_SECRET, LOCK, NETWORK, Place, QUEUES_FILE, RESTORING, TABLE_FILE, WRAPPING_KEY,
+    WRAPPING_MARK, private_directory, private_store,
 };
+use crate::wrapping;
 
 /// The file that makes a copy whole.
 const MANIFEST: &str = "backup.json";
@@ -41,14 +47,18 @@ struct Manifest {
     format: u32,
     version: String,
     made_at: String,
+    /// Older versions did not say.
+    keys: Option<Keys>,
 }
 
-/// A copy that was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Copied {
-    /// Whether the key that wraps data keys is in it. It is not where the stack has it from elsewhere; without it nothing that is
-    /// sealed opens.
+/// Which keys are in a copy. One that is not is where the stack has it from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Keys {
+    /// Whether the key that the table is sealed under is in it. Without that key nothing opens that is sealed.
     pub has_wrapping_key: bool,
+    /// Whether the secret of access tokens is in it. Under another one everybody has to log in again.
+    pub has_jwt_secret: bool,
 }
 
 /// Copies the state in `directory` to `copy`, an empty folder or a new one, whether a stack works on it or not. Blocks for as
@@ -57,7 +67,7 @@ pub struct Copied {
 /// # Errors
 /// There is no state, `copy` is not empty, or a file cannot be read or written. What is in `copy` then is not whole, and cannot be
 /// restored.
-pub fn back_up(directory: &Path, copy: &Path) -> anyhow::Result<Copied> {
+pub fn back_up(directory: &Path, copy: &Path) -> anyhow::Result<Keys> {
     ensure!(
         [TABLE_FILE, QUEUES_FILE]
             .iter()
@@ -75,7 +85,7 @@ pub fn back_up(directory: &Path, copy: &Path) -> anyhow::Result<Copied> {
 }
 
 /// Copies everything.
-fn take(directory: &Path, copy: &Path) -> anyhow::Result<Copied> {
+fn take(directory: &Path, copy: &Path) -> anyhow::Result<Keys> {
     let (from, to) = (|name: &str| directory.join(name), |name: &str| copy.join(name));
     files::add_tree(&from(BUCKET), &to(BUCKET))?;
     stores::copy(
@@ -83,47 +93,66 @@ fn take(directory: &Path, copy: &Path) -> anyhow::Result<Copied> {
         [&to(TABLE_FILE), &to(QUEUES_FILE)],
     )?;
     files::add_tree(&from(BUCKET), &to(BUCKET))?;
-    files::add(&from(JWT_SECRET), &to(JWT_SECRET))?;
-    let has_wrapping_key = files::add(&from(WRAPPING_KEY), &to(WRAPPING_KEY))?;
+    for mark in [NETWORK, WRAPPING_MARK] {
+        files::add(&from(mark), &to(mark))?;
+    }
+    // A key that nothing is sealed under would only be taken for the right one.
+    let has_wrapping_key = wrapping::is_in(directory)? && files::add(&from(WRAPPING_KEY), &to(WRAPPING_KEY))?;
+    let keys = Keys {
+        has_wrapping_key,
+        has_jwt_secret: files::add(&from(JWT_SECRET), &to(JWT_SECRET))?,
+    };
     let manifest = Manifest {
         format: FORMAT,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         made_at: SystemClock.now().to_rfc3339(),
+        keys: Some(keys),
     };
     files::sync_directory(copy)?;
     files::write(&to(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
     files::sync_directory(copy)?;
-    Ok(Copied { has_wrapping_key })
+    Ok(keys)
 }
 
-/// Restores a copy into `directory`, an empty folder or a new one.
+/// Restores a copy into `directory`, an empty folder or a new one. Answers which keys came with it.
 ///
 /// # Errors
 /// The copy is not whole, is damaged, or is newer than this program; `directory` is not empty, or another process works on it; a
-/// file cannot be read or written. The folder is empty again then, as far as that can be done.
-pub async fn restore(copy: &Path, directory: &Path) -> anyhow::Result<()> {
-    check_manifest(copy)?;
+/// file cannot be read or written. Nothing but a lock is in the folder then; where that cannot be done, no stack starts on what is left.
+pub async fn restore(copy: &Path, directory: &Path) -> anyhow::Result<Keys> {
+    let manifest = read_manifest(copy)?;
     private_directory(directory)?;
-    if !names(directory)?.is_empty() {
-        if directory.join(LOCK).exists() {
-            // It says who works on it, where somebody does.
-            drop(Place::open(directory.to_owned())?);
-        }
-        bail!(
+    let place = take_empty(directory)?;
+    let restored = Box::pin(fill(copy, place.path(), &manifest)).await;
+    restored.map_err(|error| match empty(place.path()) {
+        Ok(()) => error,
+        Err(failure) => error.context(format!(
+            "{} is not empty any more, and could not be emptied ({failure:#}): empty it",
+            directory.display()
+        )),
+    })
+}
+
+/// Takes a folder that has nothing in it but perhaps the lock of whoever has worked on it.
+fn take_empty(directory: &Path) -> anyhow::Result<Place> {
+    let is_lock = |name: &OsString| name == LOCK;
+    let refusal = || {
+        format!(
             "{} is not empty: --data-dir says where to restore to, which is a new folder or an empty one",
             directory.display()
-        );
-    }
+        )
+    };
+    let found = names(directory)?;
+    // What has no lock is no stack's, and gets none.
+    ensure!(found.is_empty() || found.iter().any(is_lock), refusal());
     let place = Place::open(directory.to_owned())?;
-    let restored = Box::pin(fill(copy, place.path())).await;
-    if restored.is_err() {
-        empty(place.path()).with_context(|| format!("{} is not empty any more", directory.display()))?;
-    }
-    restored
+    // From now on nobody else puts anything into it.
+    ensure!(names(directory)?.iter().all(is_lock), refusal());
+    Ok(place)
 }
 
 /// Copies everything, and sees whether it can be used.
-async fn fill(copy: &Path, directory: &Path) -> anyhow::Result<()> {
+async fn fill(copy: &Path, directory: &Path, manifest: &Manifest) -> anyhow::Result<Keys> {
     let (from, to) = (|name: &str| copy.join(name), |name: &str| directory.join(name));
     files::write(&to(RESTORING), b"")?;
     files::sync_directory(directory)?;
@@ -132,11 +161,12 @@ async fn fill(copy: &Path, directory: &Path) -> anyhow::Result<()> {
             files::add(&from(name), &to(name))?,
             "{name} is missing in the backup"
         );
+        // The copy may have come by ways that keep no rights.
+        private_store(&to(name))?;
         stores::check(&to(name)).with_context(|| format!("{name} of the backup is damaged"))?;
     }
-    for name in [WRAPPING_KEY, JWT_SECRET] {
-        files::add(&from(name), &to(name))?;
-    }
+    files::add(&from(NETWORK), &to(NETWORK))?;
+    let keys = add_keys(copy, directory, manifest)?;
     files::add_tree(&from(BUCKET), &to(BUCKET))?;
     database::check(&to(TABLE_FILE))
         .await
@@ -146,10 +176,31 @@ async fn fill(copy: &Path, directory: &Path) -> anyhow::Result<()> {
     queue.close().await;
     files::sync_directory(directory)?;
     fs::remove_file(to(RESTORING)).context("the mark of a restore cannot be removed")?;
-    files::sync_directory(directory)
+    files::sync_directory(directory)?;
+    Ok(keys)
 }
 
-fn check_manifest(copy: &Path) -> anyhow::Result<()> {
+/// Copies the keys. Fails where one is missing that was in the copy when it was made.
+fn add_keys(copy: &Path, directory: &Path, manifest: &Manifest) -> anyhow::Result<Keys> {
+    for name in [WRAPPING_MARK, WRAPPING_KEY, JWT_SECRET] {
+        files::add(&copy.join(name), &directory.join(name))?;
+    }
+    let found = Keys {
+        has_wrapping_key: wrapping::is_in(directory)?,
+        has_jwt_secret: directory.join(JWT_SECRET).is_file(),
+    };
+    let said = manifest.keys.unwrap_or(found);
+    for (name, is_said, is_found) in [
+        (WRAPPING_KEY, said.has_wrapping_key, found.has_wrapping_key),
+        (JWT_SECRET, said.has_jwt_secret, found.has_jwt_secret),
+    ] {
+        ensure!(is_found || !is_said, "{name} of the backup is missing or damaged");
+    }
+    Ok(found)
+}
+
+/// What a copy says of itself. Fails where it is not whole, or newer than this program.
+fn read_manifest(copy: &Path) -> anyhow::Result<Manifest> {
     let file = copy.join(MANIFEST);
     let text = fs::read(&file).with_context(|| {
         format!(
@@ -166,11 +217,11 @@ fn check_manifest(copy: &Path) -> anyhow::Result<()> {
         manifest.format,
         manifest.version
     );
-    Ok(())
+    Ok(manifest)
 }
 
 /// What is in a folder.
-fn names(directory: &Path) -> anyhow::Result<Vec<std::ffi::OsString>> {
+fn names(directory: &Path) -> anyhow::Result<Vec<OsString>> {
     let listed = fs::read_dir(directory).and_then(|entries| {
         entries
             .map(|entry| entry.map(|entry| entry.file_name()))
@@ -179,9 +230,24 @@ fn names(directory: &Path) -> anyhow::Result<Vec<std::ffi::OsString>> {
     listed.with_context(|| format!("cannot look into {}", directory.display()))
 }
 
-/// Removes what is in a folder.
+/// Empties a folder whose lock is held. The lock stays, since whoever waits for it would lock a file that is gone. The mark of a
+/// restore goes last: until then no stack starts on what is left.
 fn empty(directory: &Path) -> anyhow::Result<()> {
+    let mark = directory.join(RESTORING);
+    files::write(&mark, b"")?;
+    files::sync_directory(directory)?;
+    remove_all_but(directory, &[LOCK, RESTORING])?;
+    files::sync_directory(directory)?;
+    fs::remove_file(mark).context("the mark of a restore cannot be removed")?;
+    files::sync_directory(directory)
+}
+
+/// Removes what is in a folder and has none of these names.
+fn remove_all_but(directory: &Path, kept: &[&str]) -> anyhow::Result<()> {
     for name in names(directory)? {
+        if kept.iter().any(|kept| name == *kept) {
+            continue;
+        }
         let path = directory.join(name);
         let is_directory = fs::symlink_metadata(&path)?.is_dir();
         let removed: io::Result<()> = if is_directory {
@@ -189,7 +255,7 @@ fn empty(directory: &Path) -> anyhow::Result<()> {
         } else {
             fs::remove_file(&path)
         };
-        removed?;
+        removed.with_context(|| format!("cannot remove {}", path.display()))?;
     }
     Ok(())
 }

@@ -10,6 +10,8 @@ use anyhow::{Context as _, ensure};
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use crate::place::private_store;
+
 /// How long it is waited for whoever writes, before anybody waits for the copy.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -56,6 +58,7 @@ fn begin_reading(reader: &Connection) -> rusqlite::Result<()> {
 }
 
 fn copy_one(reader: &Connection, to: &Path) -> anyhow::Result<()> {
+    private_store(to)?;
     let mut copy = Connection::open(to)?;
     // In one step, and so within the read that has begun.
     let step = Backup::new(reader, &mut copy)?.step(-1)?;

@@ -1,8 +1,10 @@
 //! Which copies are made, and which are restored where.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::json;
+use shared::domain::network::Network;
 use tempfile::TempDir;
 
 use super::*;
@@ -11,6 +13,7 @@ use crate::database::Embedded;
 /// A folder with the state of a stack that has ended, a copy of it, and room for what is restored.
 struct World {
     _folder: TempDir,
+    state: PathBuf,
     copy: PathBuf,
     restored: PathBuf,
 }
@@ -18,18 +21,20 @@ struct World {
 async fn world() -> World {
     let folder = tempfile::tempdir().expect("made");
     let state = folder.path().join("state");
-    let place = Place::open(state.clone()).expect("opened");
+    let place = Place::open_for(state.clone(), Network::Live).expect("opened");
+    wrapping::settle(&state, &place.wrapping()).expect("made");
     let database = Embedded::start(Some(&state.join(TABLE_FILE)), false)
         .await
         .expect("opened");
     let queue = EmbeddedQueue::open(Some(&state.join(QUEUES_FILE)), Arc::new(SystemClock)).expect("opened");
     place.jwt_secret().expect("made");
     let copy = folder.path().join("copy");
-    let copied = back_up(&state, &copy).expect("copied while both are open");
-    assert!(!copied.has_wrapping_key, "nobody has asked for it yet");
+    let keys = back_up(&state, &copy).expect("copied while both are open");
+    assert!(keys.has_wrapping_key && keys.has_jwt_secret);
     queue.close().await;
     database.shutdown().await;
     World {
+        state,
         copy,
         restored: folder.path().join("restored"),
         _folder: folder,
@@ -54,10 +59,18 @@ fn change(file: &Path, sql: &str) {
 #[tokio::test]
 async fn a_copy_is_restored_once_and_into_an_empty_folder() {
     let world = world().await;
-    Box::pin(restore(&world.copy, &world.restored))
+    let keys = Box::pin(restore(&world.copy, &world.restored))
         .await
         .expect("restored");
-    for name in [TABLE_FILE, QUEUES_FILE, JWT_SECRET] {
+    assert!(keys.has_wrapping_key && keys.has_jwt_secret);
+    for name in [
+        TABLE_FILE,
+        QUEUES_FILE,
+        NETWORK,
+        WRAPPING_KEY,
+        WRAPPING_MARK,
+        JWT_SECRET,
+    ] {
         assert!(world.restored.join(name).is_file(), "{name}");
     }
     assert!(!world.restored.join(RESTORING).exists());
@@ -70,7 +83,7 @@ async fn a_copy_is_restored_once_and_into_an_empty_folder() {
 }
 
 #[tokio::test]
-async fn newer_stores_are_refused_and_the_folder_is_left_empty() {
+async fn newer_stores_are_refused_and_the_folder_is_left_with_its_lock_alone() {
     let world = world().await;
     change(&world.copy.join(QUEUES_FILE), "PRAGMA user_version = 99;");
     let said = world.refusal().await;
@@ -78,7 +91,7 @@ async fn newer_stores_are_refused_and_the_folder_is_left_empty() {
         said.contains("the queues of the backup") && said.contains("version 99"),
         "{said}"
     );
-    assert!(names(&world.restored).expect("listed").is_empty());
+    assert_eq!(names(&world.restored).expect("listed"), [LOCK]);
 
     change(
         &world.copy.join(TABLE_FILE),
@@ -89,7 +102,7 @@ async fn newer_stores_are_refused_and_the_folder_is_left_empty() {
         said.contains("the table of the backup") && said.contains("9999"),
         "{said}"
     );
-    assert!(names(&world.restored).expect("listed").is_empty());
+    assert_eq!(names(&world.restored).expect("listed"), [LOCK]);
 
     let newer = json!({"format": FORMAT + 1, "version": "99.0.0", "madeAt": "2030-01-01T00:00:00Z"});
     fs::write(world.copy.join(MANIFEST), newer.to_string()).expect("written");
@@ -121,4 +134,103 @@ async fn a_backup_wants_a_state_and_a_folder_of_its_own() {
     );
     let refusal = back_up(&world.copy, &world.copy).expect_err("refused");
     assert!(refusal.to_string().contains("is not empty"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_copy_tells_which_keys_it_has_and_has_no_key_that_nothing_is_sealed_under() {
+    let world = world().await;
+    let copy = world.copy.with_extension("without");
+    fs::write(world.state.join(WRAPPING_KEY), [7; 32]).expect("another one");
+    fs::remove_file(world.state.join(JWT_SECRET)).expect("removed");
+    let none = Keys {
+        has_wrapping_key: false,
+        has_jwt_secret: false,
+    };
+    assert_eq!(back_up(&world.state, &copy).expect("copied"), none);
+    assert!(!copy.join(WRAPPING_KEY).exists());
+    let restored = Box::pin(restore(&copy, &world.restored)).await;
+    assert_eq!(restored.expect("restored"), none);
+    assert!(
+        world.restored.join(WRAPPING_MARK).is_file(),
+        "it is known which key is missing"
+    );
+}
+
+#[tokio::test]
+async fn stores_are_their_owners_alone_in_a_copy_and_after_a_restore() {
+    let world = world().await;
+    let mode = |file: PathBuf| fs::metadata(file).expect("there").permissions().mode() & 0o777;
+    for name in [TABLE_FILE, QUEUES_FILE] {
+        let copy = world.copy.join(name);
+        assert_eq!(mode(copy.clone()), 0o600, "{name}");
+        fs::set_permissions(copy, fs::Permissions::from_mode(0o644)).expect("set");
+    }
+    let restored = Box::pin(restore(&world.copy, &world.restored)).await;
+    restored.expect("restored");
+    for name in [TABLE_FILE, QUEUES_FILE] {
+        assert_eq!(mode(world.restored.join(name)), 0o600, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_was_in_a_copy_is_missed() {
+    let world = world().await;
+    fs::write(world.copy.join(WRAPPING_KEY), [7; 32]).expect("another one");
+    let said = world.refusal().await;
+    assert!(
+        said.contains("wrapping.key of the backup is missing or damaged"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
+async fn a_folder_with_a_lock_alone_is_empty_unless_somebody_works_on_it() {
+    let world = world().await;
+    let held = Place::open(world.restored.clone()).expect("opened");
+    let said = world.refusal().await;
+    assert!(said.contains("another Waxwing works on"), "{said}");
+    drop(held);
+
+    // One that fails leaves room for the next.
+    let (queues, away) = (world.copy.join(QUEUES_FILE), world.copy.join("away"));
+    fs::rename(&queues, &away).expect("moved");
+    let said = world.refusal().await;
+    assert!(said.contains("queues.db is missing in the backup"), "{said}");
+    assert_eq!(names(&world.restored).expect("listed"), [LOCK]);
+    fs::rename(&away, &queues).expect("moved");
+    let restored = Box::pin(restore(&world.copy, &world.restored)).await;
+    restored.expect("restored");
+    drop(Place::open(world.restored.clone()).expect("it is whole"));
+}
+
+#[tokio::test]
+async fn a_folder_with_what_is_not_ours_is_left_as_it_is() {
+    let world = world().await;
+    fs::create_dir(&world.restored).expect("made");
+    fs::write(world.restored.join("letter"), "dear").expect("written");
+    let said = world.refusal().await;
+    assert!(said.contains("is not empty"), "{said}");
+    assert_eq!(names(&world.restored).expect("listed"), ["letter"]);
+}
+
+#[test]
+fn what_is_left_of_a_restore_is_marked_until_nothing_is() {
+    let folder = tempfile::tempdir().expect("made");
+    let directory = folder.path().join("restored");
+    let place = Place::open(directory.clone()).expect("opened");
+    fs::write(directory.join(TABLE_FILE), "half").expect("written");
+    fs::write(directory.join(RESTORING), "").expect("written");
+    fs::create_dir_all(directory.join(BUCKET).join("objects")).expect("made");
+    remove_all_but(&directory, &[LOCK, RESTORING]).expect("removed");
+    let mut left = names(&directory).expect("listed");
+    left.sort();
+    assert_eq!(left, [LOCK, RESTORING]);
+    drop(place);
+    let refusal = Place::open(directory.clone()).err().expect("refused");
+    assert!(refusal.to_string().contains("is not whole"), "{refusal}");
+
+    fs::write(directory.join(TABLE_FILE), "half").expect("written");
+    empty(&directory).expect("emptied");
+    assert_eq!(names(&directory).expect("listed"), [LOCK]);
+    drop(Place::open(directory).expect("nothing is half"));
 }

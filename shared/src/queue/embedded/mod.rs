@@ -88,6 +88,13 @@ impl EmbeddedQueue {
         })
     }
 
+    /// The names of the queues in a file that is there, in the order of the alphabet; none where it was just made. Nothing in it changes.
+    ///
+    /// Fails with [`QueueError::Unavailable`] when the file cannot be read. Meant for a file that this process has not opened.
+    pub fn names_in(path: &Path) -> Result<Vec<String>, QueueError> {
+        schema::names(path)
+    }
+
     /// Finishes the accepted calls, closes the file and ends the worker. Later calls answer
     /// [`QueueError::Unavailable`], and so do long polls that wait. A second close does nothing.
     pub async fn close(&self) {

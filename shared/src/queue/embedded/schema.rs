@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 
 use crate::queue::QueueError;
 
@@ -131,4 +131,23 @@ pub(super) fn open(path: Option<&Path>) -> Result<Connection, QueueError> {
     }
     tx.commit()?;
     Ok(db)
+}
+
+/// The names of the queues in a file that is there. Nothing is made in it, nor brought up to date.
+pub(super) fn names(path: &Path) -> Result<Vec<String>, QueueError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let db = Connection::open_with_flags(path, flags)?;
+    db.busy_timeout(OPEN_WAIT)?;
+    let tables: i64 = db.query_row(
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'queues'",
+        [],
+        |row| row.get(0),
+    )?;
+    if tables == 0 {
+        return Ok(Vec::new());
+    }
+    let mut statement = db.prepare("SELECT name FROM queues ORDER BY name")?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
+    let names = rows.collect::<rusqlite::Result<Vec<String>>>()?;
+    Ok(names)
 }
