@@ -90,6 +90,20 @@ pub enum Sessions {
     Never,
 }
 
+impl Sessions {
+    /// What connects instances so. Its sessions are among these tasks.
+    fn connector(self, clock: &Arc<dyn Clock>, tasks: &TaskTracker) -> Result<Arc<dyn Connector>, HttpError> {
+        Ok(match self {
+            Self::WhatsApp(settings) => Arc::new(WhatsAppConnector::new(
+                settings,
+                Arc::clone(clock),
+                tasks.clone(),
+            )?),
+            Self::Never => Arc::new(NoConnector),
+        })
+    }
+}
+
 /// Why a daemon does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -135,14 +149,7 @@ impl App {
         }
         setup::agree(&parts.table, parts.shards).await??;
         let tasks = TaskTracker::new();
-        let connector: Arc<dyn Connector> = match parts.sessions {
-            Sessions::WhatsApp(settings) => Arc::new(WhatsAppConnector::new(
-                settings,
-                parts.clock.clone(),
-                tasks.clone(),
-            )?),
-            Sessions::Never => Arc::new(NoConnector),
-        };
+        let connector = parts.sessions.connector(&parts.clock, &tasks)?;
         let announcer = Announcer::new(
             Instances::new(parts.table.clone()),
             Messages::new(parts.table.clone()),
@@ -181,24 +188,20 @@ impl App {
             starts: Starts::new(parts.starts),
             queue_limits: parts.queue_limits,
         });
-        let daemon = format!(
-            "daemon_{}",
-            Ulid::from_parts(milliseconds(parts.clock.as_ref()), rand::random())
-        );
+        let daemon = new_name(parts.clock.as_ref());
         info!(daemon, %network, shards = parts.shards, "the daemon starts");
         let realtime = parts.realtime.map(|settings| {
-            Realtime::new(realtime::Parts {
+            let feed = realtime::Parts {
                 table: parts.table.clone(),
                 hub: Arc::clone(deps.announcer.hub()),
                 clock: parts.clock.clone(),
                 network,
                 daemon: daemon.clone(),
                 settings,
-            })
+            };
+            Realtime::new(feed).map_err(|error| StartError::Redis(error.into()))
         });
-        let realtime = realtime
-            .transpose()
-            .map_err(|error| StartError::Redis(error.into()))?;
+        let realtime = realtime.transpose()?;
         let (queue, names) = (deps.queue.clone(), deps.names.clone());
         let (meter, round_trips) = (Arc::clone(&deps.meter), Arc::clone(&deps.round_trips));
         let events = deps.announcer.events().clone();
@@ -286,6 +289,11 @@ impl App {
         let _ = tokio::time::timeout(TASKS_DEADLINE, self.tasks.wait()).await;
         info!("the daemon has stopped");
     }
+}
+
+/// What a daemon calls itself: names sort by when they were made.
+fn new_name(clock: &dyn Clock) -> String {
+    format!("daemon_{}", Ulid::from_parts(milliseconds(clock), rand::random()))
 }
 
 fn milliseconds(clock: &dyn Clock) -> u64 {

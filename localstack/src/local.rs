@@ -27,7 +27,7 @@ const MAIL: &str = "mail";
 
 /// A running local stack.
 pub struct Stack {
-    stack: stack::Stack,
+    common: stack::Stack,
     sandbox_url: String,
     sandbox: Option<Sandbox>,
     data_dir: Option<PathBuf>,
@@ -40,7 +40,7 @@ impl Deref for Stack {
     type Target = stack::Stack;
 
     fn deref(&self) -> &stack::Stack {
-        &self.stack
+        &self.common
     }
 }
 
@@ -88,7 +88,7 @@ impl Stack {
             between,
         };
         Ok(Self {
-            stack: Box::pin(stack::Stack::start(plan)).await?,
+            common: Box::pin(stack::Stack::start(plan)).await?,
             sandbox_url: network.url,
             sandbox: network.sandbox,
             data_dir: (!cli.ephemeral).then(|| cli.data_dir.clone()),
@@ -98,7 +98,7 @@ impl Stack {
 
     /// The embedded DynamoDB's endpoint, for whoever wants to look into the table.
     pub fn database_url(&self) -> &str {
-        self.stack.database_url().unwrap_or_default()
+        self.common.database_url().unwrap_or_default()
     }
 
     /// The sandbox's WebSocket.
@@ -118,7 +118,7 @@ impl Stack {
 
     /// Stops in order: no new requests, the daemon hands over, the stores and the network close.
     pub async fn shutdown(self) {
-        self.stack.shutdown().await;
+        self.common.shutdown().await;
         if let Some(sandbox) = self.sandbox {
             sandbox.shutdown().await;
         }

@@ -81,7 +81,8 @@ fn keep_from_others(file: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
-    if found.permissions().mode() & 0o077 == 0 {
+    let of_others = found.permissions().mode() & 0o077;
+    if of_others == 0 {
         return Ok(());
     }
     std::fs::set_permissions(file, Permissions::from_mode(0o600))

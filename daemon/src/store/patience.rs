@@ -149,8 +149,12 @@ mod tests {
     async fn reading(failures: u32, error: fn() -> StorageError) -> (Result<u32, StorageError>, u32) {
         let (patience, tries) = (Patience::default(), AtomicU32::new(0));
         let read = patience.read("s", || async {
-            let tried = tries.fetch_add(1, Ordering::Relaxed);
-            if tried < failures { Err(error()) } else { Ok(tried) }
+            let before = tries.fetch_add(1, Ordering::Relaxed);
+            if before < failures {
+                Err(error())
+            } else {
+                Ok(before)
+            }
         });
         let read = read.await;
         assert!(!patience.is_waiting());
