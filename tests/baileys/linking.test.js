@@ -14,7 +14,8 @@ scenario('pairs by QR code', async (t) => {
   assert.equal(me.id, client.phone.jid.replace('@', ':1@'));
   assert.equal(me.lid, client.phone.lid.replace('@', ':1@'));
   assert.equal(me.name, 'Ada');
-  const [companion] = (await client.phone.view()).companions;
+  const [{ client: connection, ...companion }] = (await client.phone.view()).companions;
+  assert.equal(typeof connection, 'number');
   assert.deepEqual(companion, { device: 1, connected: true, platform: 'chrome', name: 'Waxwing' });
 });
 
