@@ -1,5 +1,5 @@
-//! Asks the daemon of this machine whether it lives: the health check of whatever runs its image, which so needs no other
-//! program in it.
+//! Asks the daemon of this machine whether it lives. It is the health check for whatever runs the daemon's image, so the image needs
+//! no other program for that.
 //!
 //! It asks `/health` and not `/ready`: a daemon that cannot reach the table or Redis is not mended by a restart, and all of them
 //! would be restarted at once. One whose shards do not end, or that does nothing for them, ends by itself (`lease`).

@@ -26,7 +26,7 @@ pub struct Cli {
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u8).range(0..=8))]
     pub trusted_proxies: Option<u8>,
 
-    /// Serve /metrics to whoever reaches it, where that is not by itself for this machine alone
+    /// Serve /metrics to whoever reaches it; without this, it is served only where this machine alone reaches it
     #[arg(long)]
     pub metrics: bool,
 

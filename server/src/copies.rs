@@ -32,7 +32,7 @@ pub async fn back_up(data_dir: PathBuf, to: PathBuf) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Brings a copy back, and says which keys did not come with it, and what its sessions are worth.
+/// Brings a copy back. Says which keys did not come with it, and that sessions of the past have to be paired again.
 pub async fn restore(data_dir: &Path, from: &Path) -> anyhow::Result<()> {
     let keys = Box::pin(backup::restore(from, data_dir)).await?;
     say(&format!("Everything is back, in {}.\n", data_dir.display()));

@@ -1,4 +1,4 @@
-//! Who reaches the server, and what of it: it has no TLS of its own, and its metrics are for whoever runs it.
+//! Who reaches the server, and which parts of it: it has no TLS of its own, and its metrics are for whoever runs it.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -47,8 +47,8 @@ impl Exposure {
         }
     }
 
-    /// Whether nobody but this machine's users reaches `/metrics`. A proxy that says so in a header is refused there. One that is not
-    /// trusted may add no header, so where callers come from elsewhere there must be one that is trusted.
+    /// Whether nobody but this machine's users reaches `/metrics`. What a proxy has passed on is refused there, by the header that the
+    /// proxy adds. One that is not trusted may add none. So where callers come from elsewhere, a proxy must be trusted.
     pub fn keeps_metrics(self) -> bool {
         self.is_on_loopback && (self.has_proxy || self.called == Called::Here)
     }

@@ -28,7 +28,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     run_with(cli, Sessions::WhatsApp(Settings::default())).await
 }
 
-/// The same with sessions that begin otherwise or not at all, for tests.
+/// Does the same with sessions that begin otherwise or not at all, for tests.
 pub async fn run_with(cli: Cli, sessions: Sessions) -> anyhow::Result<()> {
     match cli.command {
         Some(Command::Backup { to }) => return copies::back_up(cli.data_dir, to).await,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use mimalloc::MiMalloc;
 
-/// The daemon's own: this process has one within.
+/// The allocator that the daemon's binary has: this process has a daemon within.
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
 

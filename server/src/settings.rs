@@ -13,7 +13,7 @@ use crate::cli::{self, Cli};
 /// Shards of the network, as many as a deployment has by itself. An instance keeps its shard, so they never become fewer.
 const SHARDS: u32 = 4;
 
-/// Reads the environment. What nobody gives a key for has one in the data folder, which is made at the first start.
+/// Reads the environment. A key or a secret that it does not name is in the data folder, and is made at the first start.
 pub fn read(cli: &Cli, place: &Place, api: SocketAddr) -> anyhow::Result<(Functions, Realtime)> {
     let secrets = match config::jwt_secrets()? {
         Some(given) => given,
@@ -25,7 +25,7 @@ pub fn read(cli: &Cli, place: &Place, api: SocketAddr) -> anyhow::Result<(Functi
     over(cli, api, config::functions_over(usual)?, realtime)
 }
 
-/// The same with what the environment says, and refuses what cannot be used.
+/// Puts the command line over what the environment says, and refuses what cannot be used.
 fn over(
     cli: &Cli,
     api: SocketAddr,
@@ -59,7 +59,7 @@ fn public_url(cli: &Cli, api: SocketAddr, of_environment: Option<String>) -> any
     }
 }
 
-/// Refuses what no mail can be sent by. Whether the server of the mails answers is not looked at.
+/// Refuses settings by which no mail can be sent. Whether the mail server answers is not looked at.
 fn check_mail(mail: &Mail) -> anyhow::Result<()> {
     match mail {
         Mail::Off | Mail::Folder(_) => Ok(()),

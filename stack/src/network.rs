@@ -38,8 +38,8 @@ pub fn settle(directory: &Path, network: Network) -> anyhow::Result<()> {
     }
 }
 
-/// The network whose queues are in a folder on which older versions alone have started. Where both are, the local stack's folder is
-/// lost to it already, or the local stack was started on a server's folder by mistake: it is `live`.
+/// The network whose queues are in a folder on which older versions alone have started. A folder with the queues of both is `live`:
+/// either it was a server's from the start, or it is the local stack's, which cannot start on it any more.
 fn by_queues(directory: &Path) -> anyhow::Result<Option<Network>> {
     let file = directory.join(QUEUES_FILE);
     let is_there = file.try_exists();

@@ -176,12 +176,12 @@ impl Place {
         }
     }
 
-    /// Its own key that wraps data keys. The file is made when a stack first starts on the folder.
+    /// The folder's own key that wraps data keys. The file is made when a stack first starts on the folder.
     pub fn wrapping(&self) -> Wrapping {
         Wrapping::File(self.directory.join(WRAPPING_KEY))
     }
 
-    /// Its own secret of access tokens, which is made where there is none.
+    /// The folder's own secret of access tokens, which is made where there is none.
     pub fn jwt_secret(&self) -> anyhow::Result<JwtSecret> {
         let file = self.directory.join(JWT_SECRET);
         let is_anew = !file.exists() && self.directory.join(TABLE_FILE).exists();

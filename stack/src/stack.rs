@@ -43,7 +43,7 @@ pub const QUEUE_PREFIX: &str = "waxwing";
 /// The silence after which another daemon may take a daemon's shards.
 const LEASE: Duration = Duration::from_secs(4);
 
-/// How often it is swept.
+/// How often the bucket is swept.
 const SWEEP_PERIOD: Duration = Duration::from_mins(10);
 
 /// How long the API may take to answer open requests when it stops.
@@ -55,7 +55,7 @@ pub struct Plan<'a> {
     pub listener: TcpListener,
     /// Where its state is. It stays open for as long as the stack runs.
     pub place: &'a Place,
-    /// What the functions are configured with: see [`usual`]. The daemon has of it what both have.
+    /// What the functions are configured with: see [`usual`]. The daemon takes from it what both need.
     pub config: config::Functions,
     /// The realtime feed.
     pub realtime: config::Realtime,
@@ -69,13 +69,13 @@ pub struct Plan<'a> {
     pub routes: Router,
     /// Whether the daemon's `/metrics` are beside them.
     pub has_metrics: bool,
-    /// Whether the table has a port on this machine. It asks nobody who he is.
+    /// Whether the table has a port on this machine. The port asks nobody for credentials.
     pub has_table_port: bool,
     /// What stands before the table and the queues, after these are set up.
     pub between: &'a dyn Between,
 }
 
-/// What the functions of a stack are configured with by themselves, on this network with so many shards.
+/// What the functions of a stack are configured with where nothing else is said, on this network with so many shards.
 pub fn usual(
     network: Network,
     shards: u32,
@@ -154,7 +154,7 @@ impl Stack {
             Some(endpoint) => between.table(endpoint).await,
             None => None,
         };
-        // Of what AWS has, the stack has the table alone.
+        // Nothing but the table is reached as a service of AWS.
         let reached_at = between_table.as_ref().or(database.endpoint.as_ref());
         let aws = shared::aws::stand_in(reached_at.map_or(NOWHERE, String::as_str));
         let table = match between_table {

@@ -53,8 +53,8 @@ pub fn settle(directory: &Path, wrapping: &Wrapping) -> anyhow::Result<()> {
     }
 }
 
-/// Whether the key that a folder's data is sealed under is in the folder itself. Of a folder without a note, on which older versions
-/// alone have started, that is believed of the key that lies in it.
+/// Whether the key that a folder's data is sealed under is in the folder itself. Where there is no note, since older versions alone
+/// have started on the folder, the key that lies in it is taken for that one.
 pub fn is_in(directory: &Path) -> anyhow::Result<bool> {
     let file = directory.join(WRAPPING_KEY);
     match FileKeyWrapper::read(&file) {

@@ -41,7 +41,7 @@ pub struct Size {
     flood: u32,
 }
 
-/// Measures; answers whether every text came, and every trouble was one.
+/// Measures; answers whether every text came and every trouble has struck.
 pub async fn run(size: &Size) -> bool {
     let address = "127.0.0.1:0".parse().expect("an address");
     let sandbox = Sandbox::start(Config::new(address)).await.expect("a sandbox");
@@ -91,7 +91,7 @@ async fn measure(sandbox: &Sandbox, fleet: &Fleet, size: &Size) -> Option<()> {
     traffic.end().await.then_some(())
 }
 
-/// What strikes nobody.
+/// No trouble at all.
 fn nothing(_: &CancellationToken) -> Ready<Option<u64>> {
     ready(Some(0))
 }
@@ -129,7 +129,7 @@ async fn beside(
     Some(Row { took, struck })
 }
 
-/// What the others' texts came to beside one thing.
+/// How the others' texts fared beside one trouble, or beside none.
 struct Row {
     /// How long each took, in order.
     took: Vec<Duration>,

@@ -17,7 +17,7 @@ use crate::traffic::Traffic;
 /// The time between two texts of an instance whose socket or table is in trouble.
 const INTERVAL: Duration = Duration::from_millis(200);
 
-/// How many people a flood is written to: one for each lane of an instance, if they spread well, twice.
+/// How many people a flood is written to: two for each lane of an instance, if they spread well.
 const PEOPLE: usize = 16;
 
 /// Texts of one request of a flood.
@@ -26,10 +26,10 @@ const OF_BULK: usize = 100;
 /// Texts that end the connection.
 const POISON: usize = 8;
 
-/// How often jobs that nobody can read are put into the queues, one into each.
+/// The pause before jobs that nobody can read are put into the queues again, one into each.
 const PUT: Duration = Duration::from_millis(250);
 
-/// How many lines of a queue such jobs are in.
+/// How many message groups of a queue such jobs are in.
 const GROUPS: usize = 8;
 
 /// For how long nothing passes a socket that is stalled, in milliseconds: longer than any trouble lasts.
@@ -38,7 +38,7 @@ const STALL_MS: u64 = 600_000;
 /// How much later a slow table answers. A call is given up after 2.5 s.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// How often it is looked what has come. Seldom: a look takes time that what is measured needs.
+/// The pause between two looks at what has come. A look takes processor from what is measured, so there are few.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// How long what is left of a trouble may take to come. A job that failed again and again is hidden for longer each time.

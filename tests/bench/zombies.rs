@@ -26,10 +26,10 @@ const AIM: f64 = 30.0;
 const AT_ONCE: usize = 8;
 
 /// Over how long sessions begin. Each looks every 20 s whether its socket lives, so how long a death goes unnoticed depends on when
-/// the session began. Over twice that time the looks are spread evenly; they stay so, since each session ends by its own look.
+/// the session began. Twice that time spreads the looks evenly. They stay so, since each session ends by its own look.
 const SPREAD: Duration = Duration::from_secs(40);
 
-/// How often it is looked who has logged in, and so how exact that is.
+/// The pause between two looks at who has logged in, and so how exact the time of a login is.
 const LOOK: Duration = Duration::from_millis(250);
 
 /// How long an instance may be gone.

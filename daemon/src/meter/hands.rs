@@ -1,4 +1,4 @@
-//! The jobs in hand, for whoever asks how old they are. What has them is asked then, so that a job costs nothing.
+//! The jobs in hand, for whoever asks how old they are. Only then is whatever has them asked, so no job costs anything for it.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError, Weak};

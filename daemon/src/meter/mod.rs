@@ -24,9 +24,9 @@ use crate::stop::Course;
 pub struct Meter {
     /// Instances that have a task to keep them connected.
     pub sessions: Gauge,
-    /// They by their statuses, as these tasks know them.
+    /// The same instances by status, as their tasks know it.
     pub statuses: Gauges<Status>,
-    /// Those of them that are not connected since WhatsApp makes a pause necessary.
+    /// Those of them that are not connected because WhatsApp makes a pause necessary.
     pub pauses: Gauges<Course>,
     /// Sessions that ended, and are followed by another.
     pub reconnects: Totals<Course>,
@@ -42,7 +42,7 @@ pub struct Meter {
     pub sends: Totals<SendEnd>,
     /// Why messages failed or expired.
     pub failures: Totals<FailureCode>,
-    /// Attempts to send a message that were followed by another.
+    /// Attempts to send a message that are followed by another, unless the message's time runs out.
     pub retries: Totals<Retry>,
     /// Messages that were put off, to be sent after a minute or later.
     pub put_off: Total,

@@ -10,8 +10,8 @@ const BOUNDS: [f64; 14] = [
     0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0, 86_400.0,
 ];
 
-/// How long something takes: how often within each bound, and all together. To note a time is some atomic additions, and waits
-/// for nobody.
+/// How long something takes: how many times lie within each bound, and their sum. To note a time is some atomic additions, and
+/// waits for nobody.
 #[derive(Debug, Clone)]
 pub struct Times(Histogram);
 

@@ -8,7 +8,7 @@
 //! true before another job of its message was done.
 //!
 //! A job whose record does not come that way reads it by itself: where the table has left it unread, where the request has
-//! failed, and where it has been too long ago. So nothing is believed of a record but what the table has said of it.
+//! failed, and where it was read too long ago. So nothing is believed of a record but what the table has said of it.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -32,8 +32,8 @@ use super::send::Sender;
 /// How long reading them together may take. One that is slow must not hold up the others for long.
 const DEADLINE: Duration = Duration::from_millis(500);
 
-/// Within which time a job is expected to begin whose record is read before its turn: half of how long a record is believed. A
-/// record that is read too early is read again, and costs another read unit.
+/// The record of a job that is expected to begin within this time is read before its turn: half of how long a record is believed.
+/// A record that is read too early is read again, and costs another read unit.
 const AHEAD: Duration = Duration::from_secs(1);
 
 /// How many of a chat's jobs begin within [`AHEAD`], if each takes as long as the last one took: the next one, which begins at once,
@@ -126,7 +126,8 @@ impl Together {
 }
 
 impl Sender<'_> {
-    /// What the record has against sending a message whose job begins; `None` for nothing. It may have been read with others.
+    /// The end of a job that begins, where its message's record says that the message is not to be sent; else `None`. The record may
+    /// have been read with others.
     pub async fn first_look(
         &self,
         job: &Job,

@@ -1,4 +1,4 @@
-//! Whose reads wait while the state cannot be read.
+//! Which reads wait while session state cannot be read.
 //!
 //! The library decrypts a message with what it reads here. Where a read fails it refuses the message, the server drops it, and
 //! nobody sends it again. So reads in the library's own tasks wait until the state answers. After [`MOST`] the session is to end,
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-/// How long a read takes at most, with what it waits. It is shorter than what writing a message to the wire may take.
+/// How long a read takes at most, its waits included. It is shorter than what writing a message to the wire may take.
 const MOST: Duration = Duration::from_secs(15);
 
 /// The pause before a read is tried again; each is twice the one before.

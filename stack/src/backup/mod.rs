@@ -51,7 +51,7 @@ struct Manifest {
     keys: Option<Keys>,
 }
 
-/// Which keys are in a copy. One that is not is where the stack has it from.
+/// Which keys are in a copy. A key that is not in it is outside the folder, where the stack has it from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Keys {
@@ -143,7 +143,7 @@ fn take_empty(directory: &Path) -> anyhow::Result<Place> {
         )
     };
     let found = names(directory)?;
-    // What has no lock is no stack's, and gets none.
+    // A folder that is not empty and has no lock is no stack's: none is put into it.
     ensure!(found.is_empty() || found.iter().any(is_lock), refusal());
     let place = Place::open(directory.to_owned())?;
     // From now on nobody else puts anything into it.
@@ -209,7 +209,7 @@ fn read_manifest(copy: &Path) -> anyhow::Result<Manifest> {
         )
     })?;
     let manifest: Manifest = serde_json::from_slice(&text)
-        .with_context(|| format!("{} is no backup's that this Waxwing knows", file.display()))?;
+        .with_context(|| format!("{} is not of a backup that this Waxwing knows", file.display()))?;
     ensure!(
         manifest.format <= FORMAT,
         "the backup in {} is of format {}, which a newer Waxwing ({}) has made: this one knows formats up to {FORMAT}",

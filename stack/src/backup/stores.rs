@@ -12,7 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::place::private_store;
 
-/// How long it is waited for whoever writes, before anybody waits for the copy.
+/// How long the copy waits for whoever writes, before anybody waits for the copy.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The same for the second store, while those who write into the first one wait. They wait for five seconds.

@@ -40,7 +40,7 @@ const AT_ONCE: usize = 4;
 /// More requests than a run makes.
 const MANY: u32 = 1_000_000;
 
-/// What the texts begin with that are written until a webhook hears of one.
+/// The beginning of the texts that are written until a webhook hears of one.
 pub const CALL: &str = "are you there";
 
 /// The pause between two texts to a webhook that has heard of none.

@@ -31,11 +31,11 @@ pub struct Seen<'a> {
     pub shards: u32,
     /// How many of them it holds.
     pub shards_held: usize,
-    /// How long ago its last stored beat began, or the process where there was none.
+    /// Time since its last stored beat began, or since the process began where there was none.
     pub since_last_beat: Duration,
-    /// How long ago the last round trip was of the connection that had it first; nothing where there is none.
+    /// Time since the last round trip of the connection whose last one is the oldest; zero where nothing is connected.
     pub round_trip_age: Duration,
-    /// The age of the oldest job that is worked on; nothing where there is none.
+    /// The age of the oldest job that is worked on; zero where there is none.
     pub working_age: Duration,
     /// The same of those that wait.
     pub waiting_age: Duration,

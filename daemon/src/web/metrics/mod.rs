@@ -103,7 +103,7 @@ impl Metrics {
     }
 }
 
-/// How long ago it was; nothing by a clock that is behind.
+/// How long ago it was; zero where the clock has gone back.
 fn age(since: DateTime<Utc>, now: DateTime<Utc>) -> Duration {
     (now - since).to_std().unwrap_or_default()
 }

@@ -15,7 +15,8 @@ const BEHIND: u64 = 60 * 60;
 /// clock that is further ahead. And what such a daemon puts off waits for the next one by as much longer.
 const AHEAD: u64 = 2 * 60;
 
-/// What the seed of the clocks differs by from that of all else: so they change nothing of it.
+/// By how much the seed of the clocks differs from that of all else. Since they have a seed of their own, they change nothing else of a
+/// plan.
 const APART: u64 = 0x636c_6f63_6b73;
 
 /// How far a daemon's clock is ahead of the right time; less than nothing is behind it.

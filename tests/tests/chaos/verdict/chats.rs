@@ -177,8 +177,8 @@ impl Chat<'_> {
         faults
     }
 
-    /// What is on the phone that must not be, or elsewhere than it should be. `wanting` are the messages that lacked something before
-    /// the wire, as the daemons' logs say.
+    /// What is on the phone and must not be there, or is in another place than it should be. `wanting` are the messages that
+    /// lacked something before the wire, as the daemons' logs say.
     pub fn faults(&self, wanting: &BTreeSet<String>, counts: &mut Counts) -> Vec<String> {
         let name = &self.name;
         let own: HashMap<String, &Accepted> = self
