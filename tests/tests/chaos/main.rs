@@ -43,7 +43,7 @@ async fn nothing_is_lost_in_a_short_chaos() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes ten minutes and more, and finds messages that are refused while the table is away: see `docs/events.md`"]
+#[ignore = "takes ten minutes and more, and many open files: see `docs/outages.md`"]
 async fn nothing_is_lost_in_a_long_chaos() {
     Box::pin(run("long", &Size::LONG)).await;
 }
