@@ -283,10 +283,11 @@ fn how_far_urls_of_callers_reach_is_one_of_three() {
 
 #[test]
 fn who_may_register_is_one_of_three() {
+    let nothing = |_: &str| None;
     let read = |value: &'static str, usual: Registration| {
         let lookup = move |name: &str| (name == "WAXWING_REGISTRATION").then(|| value.to_owned());
         let mut functions = Functions::new(
-            common_from(&|_| None).expect("defaults"),
+            common_from(&nothing).expect("defaults"),
             vec![Network::Live],
             Vec::new(),
             Wrapping::File("f".into()),

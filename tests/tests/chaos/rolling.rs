@@ -217,7 +217,7 @@ impl Traffic {
         let (over, accepted) = (CancellationToken::new(), Arc::<AtomicUsize>::default());
         let chats = u32::try_from(world.lines.len() * PEOPLE).expect("few");
         let every = Duration::from_secs(1) * chats / RATE;
-        let (mut begun, mut lines) = (0, Vec::new());
+        let (mut begun, mut lines) = (0_u32, Vec::new());
         for line in 0..world.lines.len() {
             let mut under = Vec::new();
             for person in 0..PEOPLE {
