@@ -136,7 +136,7 @@ impl Accounts {
     /// user within moments.
     pub async fn has_user(&self) -> Result<bool, StorageError> {
         let has_first = self.table.get(&keys::first_user()).await?.is_some();
-        Ok(has_first || !self.list_users(None, 1).await?.is_empty())
+        Ok(has_first || self.table.has_listed(keys::list::USERS).await?)
     }
 
     /// The writes of a user with a subscription of its own. The first one fails where the address is taken.
