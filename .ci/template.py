@@ -60,6 +60,13 @@ OF_TABLE = {
 # Actions that are allowed of every resource, by the kind of resource that allows them, each with its reason beside it in the
 # template.
 OF_ALL_RESOURCES = {"AWS::IAM::Role": {"ecr:GetAuthorizationToken"}, "AWS::KMS::Key": {"kms:*"}}
+# The metric of a daemon's sessions, as daemons print it, and how an average of it is one of daemons: each prints one value a minute.
+SESSIONS = {
+    "Namespace": "Waxwing",
+    "MetricName": "waxwing_sessions",
+    "Dimensions": [{"Name": "service", "Value": "daemon"}],
+    "Statistic": "Average",
+}
 # Actions that a service checks against several kinds of resources for one call: the right to one kind alone is none.
 OF_SEVERAL_KINDS = {"ses:SendEmail": {"identity", "configuration-set"}}
 
@@ -346,6 +353,46 @@ def check_counts(template):
         problems.append(f"{wrong[0]}, and {len(wrong) - 1} more")
 
 
+def chosen(template, value, values):
+    """The branch of nested Fn::If that these parameters choose."""
+    while isinstance(value, dict) and "Fn::If" in value:
+        condition, then, otherwise = value["Fn::If"]
+        value = then if holds(template["Conditions"][condition], values) else otherwise
+    return value
+
+
+def check_throttle(template, resources):
+    """Each AuthApiRate has its own figures: API Gateway wants no text there, and CloudFormation gives a parameter as text."""
+    [settings] = resources["Api"]["Properties"]["RouteSettings"].values()
+    rates = template["Parameters"]["AuthApiRate"]["AllowedValues"]
+    for rate in rates:
+        wanted = {"ThrottlingRateLimit": rate, "ThrottlingBurstLimit": 2 * rate}
+        found = chosen(template, settings, {"AuthApiRate": str(rate)})
+        if found != wanted or not all(type(figure) is int for figure in found.values()):
+            problems.append(f"AuthApiRate {rate}: {found!r}, and not {wanted!r}")
+    if len(rates) < 2:
+        problems.append("AuthApiRate: it leaves no choice")
+
+
+def check_scaling(resources):
+    """Daemons are scaled by processors, memory and sessions, and the metric of sessions is one that daemons have."""
+    by = {}
+    for name, policy in of_type(resources, "AWS::ApplicationAutoScaling::ScalingPolicy").items():
+        tracking = policy["TargetTrackingScalingPolicyConfiguration"]
+        by[policy["PolicyName"]] = tracking
+        if policy["ScalingTargetId"] != {"Ref": "DaemonScaling"}:
+            problems.append(f"{name}: it scales something else than daemons")
+    if set(by) != {"cpu", "memory", "sessions"}:
+        problems.append(f"daemons are scaled by {sorted(by)}")
+        return
+    metric = by["sessions"].get("CustomizedMetricSpecification")
+    if metric != SESSIONS:
+        problems.append(f"daemons are scaled by {metric!r}, and not by {SESSIONS!r}")
+    families = (ROOT / "daemon/src/web/metrics/families.rs").read_text(encoding="utf-8")
+    if f'"{SESSIONS["MetricName"]}"' not in families:
+        problems.append(f"daemons have no metric {SESSIONS['MetricName']}")
+
+
 def check_rights(resources):
     """What policies allow is spelled out, and of the table it goes by keys."""
     count = 0
@@ -385,8 +432,10 @@ def main():
     check_alarms(resources)
     check_services(resources)
     check_counts(template)
+    check_throttle(template, resources)
+    check_scaling(resources)
     check_rights(resources)
-    looked_at = f"routes, {count} variables, logs, alarms, services and rights looked at"
+    looked_at = f"routes, {count} variables, logs, alarms, services, scaling and rights looked at"
     if ENDPOINT:
         import botocore.session
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context as _, bail};
-use shared::config::{self, Functions, Mail, Realtime, Wrapping};
+use shared::config::{self, Functions, JwtSecret, Mail, Realtime, Registration, Wrapping};
 use shared::domain::network::Network;
 use shared::mail::{InvalidSmtp, SmtpMailer};
 use stack::Place;
@@ -21,8 +21,15 @@ pub fn read(cli: &Cli, place: &Place, api: SocketAddr) -> anyhow::Result<(Functi
     };
     let wrapping = config::wrapping()?.unwrap_or_else(|| place.wrapping());
     let realtime = config::realtime_over(Realtime::new(secrets.clone()))?;
-    let usual = stack::usual(Network::Live, SHARDS, secrets, wrapping);
+    let usual = usual(secrets, wrapping);
     over(cli, api, config::functions_over(usual)?, realtime)
+}
+
+/// What holds where the environment says nothing. Who runs a server for themselves has the first account, and invites the others.
+fn usual(secrets: Vec<JwtSecret>, wrapping: Wrapping) -> Functions {
+    let mut usual = stack::usual(Network::Live, SHARDS, secrets, wrapping);
+    usual.auth.registration = Registration::First;
+    usual
 }
 
 /// Puts the command line over what the environment says, and refuses what cannot be used.
@@ -77,7 +84,7 @@ fn check_mail(mail: &Mail) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use clap::Parser as _;
-    use shared::config::{JwtSecret, Secret};
+    use shared::config::Secret;
 
     use super::*;
 
@@ -96,7 +103,7 @@ mod tests {
             secret: Secret::new("a secret for tests alone, of 32 bytes or more"),
         }];
         let realtime = Realtime::new(secrets.clone());
-        let mut functions = stack::usual(Network::Live, SHARDS, secrets, Wrapping::File("f".into()));
+        let mut functions = usual(secrets, Wrapping::File("f".into()));
         change(&mut functions);
         over(&cli, api, functions, realtime)
     }
@@ -125,6 +132,7 @@ mod tests {
         .expect("fine");
         assert_eq!((functions.base.trusted_proxies, realtime.trusted_proxies), (1, 1));
         assert_eq!(functions.base.networks, [Network::Live]);
+        assert_eq!(functions.auth.registration, Registration::First);
         let (functions, realtime) = given(&[], HERE, |functions| {
             functions.base.trusted_proxies = 3;
         })

@@ -1,9 +1,10 @@
-//! `POST /api/auth/register`: a new user with a Basic subscription of its own.
+//! `POST /api/auth/register`: a new user with a Basic subscription of its own, where the deployment lets this one register.
 
 use axum::extract::State;
 use axum::http::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 use shared::auth::password::{NewPassword, OfferedPassword};
+use shared::config::Registration;
 use shared::domain::account::{EmailAddress, PersonName, Role, Subscription, Tier, User};
 use shared::domain::audit::Action;
 use shared::ids::{SubscriptionId, UserId};
@@ -46,9 +47,12 @@ pub fn endpoint() -> Endpoint<AuthState> {
             Tag::Authentication,
             "Registers a user, with a Basic subscription of its own",
         )
-        .details("A mail with a code that verifies the address goes out.")
+        .details(
+            "A mail with a code that verifies the address goes out. A deployment may let nobody register, or the first user alone: a \
+             403 then.",
+        )
         .status(StatusCode::CREATED)
-        .errors(&[Code::EmailTaken])
+        .errors(&[Code::EmailTaken, Code::Forbidden])
 }
 
 pub async fn handler(
@@ -57,6 +61,15 @@ pub async fn handler(
     trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
+    // Whoever may not register learns nothing of addresses, and costs no hash.
+    let is_open = match state.registration {
+        Registration::Open => true,
+        Registration::First => !state.accounts.has_user().await?,
+        Registration::Closed => false,
+    };
+    if !is_open {
+        return Err(closed());
+    }
     let mut fields = Fields::default();
     let email = fields.parse::<EmailAddress>("email", &request.email);
     let password = fields.check("password", request.password.to_new());
@@ -85,8 +98,15 @@ pub async fn handler(
         credentials: 1,
         created_at: now,
     };
-    match state.accounts.register(&user, &hash, &subscription).await? {
+    let accounts = &state.accounts;
+    let registered = match state.registration {
+        Registration::Open => accounts.register(&user, &hash, &subscription).await?,
+        Registration::First => accounts.register_first(&user, &hash, &subscription).await?,
+        Registration::Closed => Registered::NotFirst,
+    };
+    match registered {
         Registered::Created => {}
+        Registered::NotFirst => return Err(closed()),
         Registered::EmailTaken => {
             return Err(ApiError::new(
                 Code::EmailTaken,
@@ -109,4 +129,11 @@ pub async fn handler(
         tokens,
     };
     Ok(Reply::created(response).cookie(cookie))
+}
+
+fn closed() -> ApiError {
+    ApiError::new(
+        Code::Forbidden,
+        "Nobody may register here: ask who runs this deployment for an account, or the owner of a subscription for an invitation",
+    )
 }

@@ -40,6 +40,8 @@ pub struct OfAuth {
     pub signer: Jwts,
     /// Whoever has this address, once it is verified, is an administrator.
     pub admin_email: Option<EmailAddress>,
+    /// Who may register.
+    pub registration: config::Registration,
     /// When a request for a new password is answered, whether a mail goes out or not.
     pub forgot_password_answer: Duration,
     /// What an address may ask of the routes that need no token.
@@ -58,6 +60,7 @@ impl AuthState {
             counters: Counters::new(table.clone()),
             signer: Jwts::new(secrets, config.jwt_lifetime),
             admin_email: config.admin_email.clone(),
+            registration: config.registration,
             forgot_password_answer: config.forgot_password_answer,
             auth_limit: Limit::per_minute(config.auth_rate),
             users,

@@ -25,6 +25,18 @@ pub enum CorsOrigins {
     These(Vec<String>),
 }
 
+/// Who may register. Who is invited may come in any case, and administrators make users.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Registration {
+    /// Anybody.
+    #[default]
+    Open,
+    /// Whoever comes first, while there is no user.
+    First,
+    /// Nobody.
+    Closed,
+}
+
 /// A function of the deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Function {
@@ -88,6 +100,8 @@ pub struct Auth {
     pub jwt_lifetime: TimeDelta,
     /// Whoever has this address, once it is verified, is an administrator.
     pub admin_email: Option<EmailAddress>,
+    /// Who may register.
+    pub registration: Registration,
     /// How long a request for a new password takes. An address that nobody has takes as long as one that gets a mail,
     /// so the time does not tell.
     pub forgot_password_answer: Duration,
@@ -191,6 +205,7 @@ impl Default for Auth {
         Self {
             jwt_lifetime: DEFAULT_LIFETIME,
             admin_email: None,
+            registration: Registration::Open,
             forgot_password_answer: Duration::from_secs(3),
             auth_rate: 120,
         }
@@ -209,6 +224,7 @@ impl Auth {
         Ok(Self {
             jwt_lifetime: TimeDelta::minutes(number(get, "WAXWING_JWT_MINUTES", minutes, 1..=1_440)?),
             admin_email: admin_email.or(self.admin_email),
+            registration: registration(get)?.unwrap_or(self.registration),
             auth_rate: number(get, "WAXWING_AUTH_RATE", self.auth_rate, 1..=1_000_000)?,
             ..self
         })
@@ -337,6 +353,18 @@ fn base_from(get: Lookup<'_>) -> Result<Base, ConfigError> {
 fn users_from(get: Lookup<'_>) -> Result<Users, ConfigError> {
     let secrets = get("WAXWING_JWT_SECRET").ok_or_else(|| missing("WAXWING_JWT_SECRET"))?;
     Users::new(JwtSecret::read_all(&secrets)?).over(get)
+}
+
+/// Who may register; `None` where nothing is said.
+fn registration(get: Lookup<'_>) -> Result<Option<Registration>, ConfigError> {
+    const VARIABLE: &str = "WAXWING_REGISTRATION";
+    match get(VARIABLE).as_deref() {
+        None => Ok(None),
+        Some("open") => Ok(Some(Registration::Open)),
+        Some("first") => Ok(Some(Registration::First)),
+        Some("closed") => Ok(Some(Registration::Closed)),
+        Some(_) => Err(problem(VARIABLE, "must be `open`, `first` or `closed`")),
+    }
 }
 
 fn cors_origins(get: Lookup<'_>) -> Option<CorsOrigins> {

@@ -19,6 +19,7 @@
 //! | `WAXWING_BCRYPT_COST` | auth and management: the cost of a password's hash, 4 to 31 | 12 |
 //! | `WAXWING_JWT_MINUTES` | auth: how long an access token lives | 15 |
 //! | `WAXWING_ADMIN_EMAIL` | auth: whoever has this address, once it is verified, is an administrator | — |
+//! | `WAXWING_REGISTRATION` | auth: who may register: `open` for anybody, `first` for whoever comes first while there is no user, `closed` for nobody | `open`; of `waxwing-server` `first` |
 //! | `WAXWING_MAIL` | auth and management: `off`, `ses`, `folder:<path>` or an SMTP server as `smtps://user:password@host` | `off` |
 //! | `WAXWING_MAIL_FROM` | auth and management: the sender of mails | — |
 //! | `WAXWING_PUBLIC_URL` | functions: where callers reach the API, for links in errors, in mails, in the OpenAPI document and to media in a folder | errors: the host that the request names; else `http://localhost:3000` |
@@ -58,7 +59,9 @@ use std::str::FromStr;
 pub use bucket::Bucket;
 pub use daemon::{Daemon, QueueLimits, Realtime, SESSION_STARTS};
 pub use feed::FeedAddress;
-pub use functions::{Auth, Base, CorsOrigins, Function, Functions, Management, Messaging, Users};
+pub use functions::{
+    Auth, Base, CorsOrigins, Function, Functions, Management, Messaging, Registration, Users,
+};
 pub use mail::Mail;
 pub use secret::{JwtSecret, Secret};
 

@@ -280,3 +280,31 @@ fn how_far_urls_of_callers_reach_is_one_of_three() {
         "WAXWING_PRIVATE_ADDRESSES must be `allow`, `loopback` or `refuse`"
     );
 }
+
+#[test]
+fn who_may_register_is_one_of_three() {
+    let nothing = |_: &str| None;
+    let read = |value: &'static str, usual: Registration| {
+        let lookup = move |name: &str| (name == "WAXWING_REGISTRATION").then(|| value.to_owned());
+        let mut functions = Functions::new(
+            common_from(&nothing).expect("defaults"),
+            vec![Network::Live],
+            Vec::new(),
+            Wrapping::File("f".into()),
+        );
+        functions.auth.registration = usual;
+        functions
+            .over(&lookup)
+            .map(|functions| functions.auth.registration)
+    };
+    assert_eq!(read("open", Registration::First), Ok(Registration::Open));
+    assert_eq!(read("first", Registration::Open), Ok(Registration::First));
+    assert_eq!(read("closed", Registration::Open), Ok(Registration::Closed));
+    assert_eq!(
+        read("no", Registration::Open)
+            .expect_err("none of them")
+            .to_string(),
+        "WAXWING_REGISTRATION must be `open`, `first` or `closed`"
+    );
+    assert_eq!(Auth::default().registration, Registration::Open);
+}

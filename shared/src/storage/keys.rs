@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `meta` | `config` | what the table was set up with |
 //! | | `administrators` | the set of active administrators |
+//! | | `first-user` | keeps a second one from registering where only the first may |
 //! | `sub#<subscription>` | `meta` | the subscription |
 //! | | `inst#<instance>` | a reference to an instance of it |
 //! | | `name#<name>` | holds an instance's name unique |
@@ -102,6 +103,11 @@ pub fn config() -> Key {
 /// The set of active administrators.
 pub fn administrators() -> Key {
     Key::new("meta", "administrators")
+}
+
+/// The item that holds the place of the first user.
+pub fn first_user() -> Key {
+    Key::new("meta", "first-user")
 }
 
 /// An API key by its secret's hash: what a request reads.

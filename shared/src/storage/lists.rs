@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use aws_sdk_dynamodb::types::Select;
 use futures::future::try_join_all;
 
 use super::error::{StorageError, classify};
@@ -45,6 +46,25 @@ impl Table {
             }
         }
         Ok(page.into_iter().map(|(_, item)| item).collect())
+    }
+
+    /// Whether a list over all subscriptions has an entry, as it was a moment ago. No entry is read: the policy of a function that
+    /// asks this allows counts alone. A query for each key.
+    pub async fn has_listed(&self, list: &str) -> Result<bool, StorageError> {
+        let counting = keys::list::keys(list).map(|key| async move {
+            let request = self.client().query().table_name(self.name());
+            let counted = request
+                .index_name(LIST_INDEX)
+                .key_condition_expression("listKey = :list")
+                .expression_attribute_values(":list", s(key))
+                .select(Select::Count)
+                .limit(1)
+                .send()
+                .await
+                .map_err(classify)?;
+            Ok::<_, StorageError>(counted.count > 0)
+        });
+        Ok(try_join_all(counting).await?.contains(&true))
     }
 
     /// The items of one entry of a list, as they were a moment ago. There are two for a moment after the entry has

@@ -20,9 +20,12 @@ pub fn add_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
     for entry in entries {
         let entry = entry.with_context(|| format!("cannot look into {}", from.display()))?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
-        let kind = entry
-            .file_type()
-            .with_context(|| format!("cannot look at {}", source.display()))?;
+        let kind = match entry.file_type() {
+            Ok(kind) => kind,
+            // Not every file system tells it with the name.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(error).with_context(|| format!("cannot look at {}", source.display())),
+        };
         if kind.is_dir() {
             add_tree(&source, &target)?;
         } else if kind.is_file() && !is_draft(&source) {

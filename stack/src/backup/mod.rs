@@ -9,6 +9,7 @@
 //! | `jwt.secret` | the secret of access tokens, where it is in the folder |
 //! | `network` | the network that the folder is of |
 //! | `backup.json` | what made it and when. It is written last: where there is none, the copy is not whole |
+//! | `unfinished` | it is there while the copy is made, and stays where the process is killed meanwhile |
 //!
 //! Nothing writes into either store at the moment of the copy, so it is what a kill at that moment leaves, and a start copes with
 //! that. The bucket is copied before and after. So what the table names is there, unless it was made and deleted meanwhile.
@@ -17,12 +18,12 @@ mod files;
 mod stores;
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{self, Path};
 use std::sync::Arc;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use serde::{Deserialize, Serialize};
 use shared::clock::{Clock as _, SystemClock};
 use shared::queue::embedded::EmbeddedQueue;
@@ -36,6 +37,9 @@ use crate::wrapping;
 
 /// The file that makes a copy whole.
 const MANIFEST: &str = "backup.json";
+
+/// The file by which a folder is taken for a copy that is being made.
+const UNFINISHED: &str = "unfinished";
 
 /// How the files of a copy are laid out. Raised where an older program would restore them wrongly.
 const FORMAT: u32 = 1;
@@ -65,8 +69,8 @@ pub struct Keys {
 /// long as that takes; a stack's writes wait for some milliseconds of it.
 ///
 /// # Errors
-/// There is no state, `copy` is not empty, or a file cannot be read or written. What is in `copy` then is not whole, and cannot be
-/// restored.
+/// There is no state, `copy` is not empty or is in the bucket, or a file cannot be read or written, as where the disk is full. `copy` is
+/// as empty as before then. Where that cannot be done, or the process is killed, what is in it is not whole and cannot be restored.
 pub fn back_up(directory: &Path, copy: &Path) -> anyhow::Result<Keys> {
     ensure!(
         [TABLE_FILE, QUEUES_FILE]
@@ -75,13 +79,72 @@ pub fn back_up(directory: &Path, copy: &Path) -> anyhow::Result<Keys> {
         "there is nothing to copy in {}: --data-dir says where the state is",
         directory.display()
     );
-    private_directory(copy)?;
+    let whole = |file: &Path| {
+        let whole = path::absolute(file);
+        whole.with_context(|| format!("cannot tell where {} is", file.display()))
+    };
+    let bucket = whole(&directory.join(BUCKET))?;
     ensure!(
-        names(copy)?.is_empty(),
-        "{} is not empty: a backup wants a folder of its own",
+        !whole(copy)?.starts_with(&bucket),
+        "{} is in {}, which is copied: a backup wants a folder elsewhere",
+        copy.display(),
+        bucket.display()
+    );
+    private_directory(copy)?;
+    claim(copy)?;
+    take(directory, copy).map_err(|error| match give_back(copy) {
+        Ok(()) => error,
+        Err(failure) => error.context(format!(
+            "what is in {} is not whole, and could not be removed ({failure:#}): remove it",
+            copy.display()
+        )),
+    })
+}
+
+/// Takes an empty folder for a copy. Of two copies that want it at once one is refused at least.
+fn claim(copy: &Path) -> anyhow::Result<()> {
+    let found = names(copy)?;
+    ensure!(
+        !found.iter().any(|name| name == UNFINISHED),
+        "{} has a backup that is being made, or what is left of one that was killed: remove it in that case",
         copy.display()
     );
-    take(directory, copy).with_context(|| format!("what is in {} is not whole: remove it", copy.display()))
+    let refusal = || {
+        format!(
+            "{} is not empty: a backup wants a folder of its own",
+            copy.display()
+        )
+    };
+    ensure!(found.is_empty(), refusal());
+    let mark = copy.join(UNFINISHED);
+    match File::options().write(true).create_new(true).open(&mark) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => bail!(refusal()),
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot make {}", mark.display()));
+        }
+    }
+    // Another one may have ended since the first look.
+    if names(copy)?.iter().any(|name| name != UNFINISHED) {
+        fs::remove_file(&mark).with_context(|| format!("cannot remove {}", mark.display()))?;
+        bail!(refusal());
+    }
+    Ok(())
+}
+
+/// Empties a folder that was empty before a copy failed. A half copy is of no use, and its disk may be the server's. It is not whole
+/// from the first step on, and other copies keep away until the last.
+fn give_back(copy: &Path) -> anyhow::Result<()> {
+    let manifest = copy.join(MANIFEST);
+    match fs::remove_file(&manifest) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => {
+            return Err(error).with_context(|| format!("cannot remove {}", manifest.display()));
+        }
+    }
+    remove_all_but(copy, &[UNFINISHED])?;
+    remove_all_but(copy, &[])
 }
 
 /// Copies everything.
@@ -109,8 +172,14 @@ fn take(directory: &Path, copy: &Path) -> anyhow::Result<Keys> {
         keys: Some(keys),
     };
     files::sync_directory(copy)?;
+    fs::remove_file(to(UNFINISHED)).context("the mark of an unfinished copy cannot be removed")?;
     files::write(&to(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
     files::sync_directory(copy)?;
+    // The folder's own name too, where it may be looked at.
+    let parent = copy.canonicalize().ok();
+    if let Some(parent) = parent.as_deref().and_then(Path::parent) {
+        let _ = files::sync_directory(parent);
+    }
     Ok(keys)
 }
 
@@ -260,5 +329,7 @@ fn remove_all_but(directory: &Path, kept: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
+#[cfg(test)]
+mod load;
 #[cfg(test)]
 mod tests;

@@ -35,7 +35,7 @@ fn at_one_moment(from: [&Path; 2]) -> anyhow::Result<[Connection; 2]> {
     for (holder, file) in holders.iter().zip(from) {
         holder
             .execute_batch("BEGIN IMMEDIATE")
-            .with_context(|| format!("{} is busy: try again", file.display()))?;
+            .with_context(|| format!("cannot hold {}; if it is busy, try again", file.display()))?;
     }
     for (reader, file) in readers.iter().zip(from) {
         begin_reading(reader).with_context(|| format!("cannot read {}", file.display()))?;

@@ -137,6 +137,44 @@ async fn a_backup_wants_a_state_and_a_folder_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_copy_that_fails_leaves_its_folder_as_empty_as_it_was() {
+    let world = world().await;
+    let (queues, next) = (world.state.join(QUEUES_FILE), world.copy.with_extension("next"));
+    let kept = fs::read(&queues).expect("read");
+    fs::write(&queues, vec![b'x'; 8_192]).expect("written");
+    let refusal = back_up(&world.state, &next).expect_err("no database");
+    assert!(format!("{refusal:#}").contains("queues.db"), "{refusal:#}");
+    assert!(names(&next).expect("listed").is_empty());
+    fs::write(&queues, kept).expect("written");
+    back_up(&world.state, &next).expect("the folder can be used again");
+    assert!(next.join(MANIFEST).is_file() && !next.join(UNFINISHED).exists());
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_copy_that_was_killed_is_neither_whole_nor_gone_on_with() {
+    let world = world().await;
+    let half = world.copy.with_extension("half");
+    private_directory(&half).expect("made");
+    claim(&half).expect("nobody has it");
+    fs::write(half.join(TABLE_FILE), "half").expect("written");
+    let refusal = back_up(&world.state, &half).expect_err("refused");
+    assert!(refusal.to_string().contains("that was killed"), "{refusal}");
+    assert!(half.join(TABLE_FILE).is_file(), "it may be another's");
+    let refusal = Box::pin(restore(&half, &world.restored)).await;
+    let said = refusal.expect_err("refused").to_string();
+    assert!(said.contains("is no whole backup"), "{said}");
+}
+
+#[tokio::test]
+async fn a_copy_is_not_made_in_what_is_copied() {
+    let world = world().await;
+    let within = world.state.join(BUCKET).join("objects/copy");
+    let refusal = back_up(&world.state, &within).expect_err("refused");
+    assert!(refusal.to_string().contains("which is copied"), "{refusal}");
+    assert!(!within.exists());
+}
+
+#[tokio::test]
 async fn a_copy_tells_which_keys_it_has_and_has_no_key_that_nothing_is_sealed_under() {
     let world = world().await;
     let copy = world.copy.with_extension("without");

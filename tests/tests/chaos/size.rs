@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// What `WAXWING_LEASE_MS` is where nobody says it.
+const USUAL_LEASE: Duration = Duration::from_secs(4);
+
 /// The measures of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Size {
@@ -23,6 +26,10 @@ pub struct Size {
     pub back: usize,
     /// How long whatever has to come in the end may take to come.
     pub patience: Duration,
+    /// How long receipts may take once all else is there. Those that are lost never come.
+    pub receipts: Duration,
+    /// The silence after which a daemon's shards are another's.
+    pub lease: Duration,
 }
 
 impl Size {
@@ -37,6 +44,8 @@ impl Size {
         out: 300,
         back: 60,
         patience: Duration::from_mins(6),
+        receipts: Duration::from_secs(15),
+        lease: USUAL_LEASE,
     };
 
     /// What is run by hand.
@@ -50,5 +59,7 @@ impl Size {
         out: 10_000,
         back: 2_000,
         patience: Duration::from_mins(20),
+        receipts: Duration::from_secs(15),
+        lease: USUAL_LEASE,
     };
 }

@@ -30,7 +30,7 @@ pub struct Written {
 }
 
 /// What goes out in a chat, and what comes back. It ends with this, so that a run that fails is over.
-type Under = (
+pub type Under = (
     With,
     AbortOnDropHandle<Vec<Accepted>>,
     AbortOnDropHandle<Vec<Written>>,
@@ -59,7 +59,7 @@ impl Rounds {
 }
 
 /// A person who writes to an instance.
-struct Person {
+pub struct Person {
     sandbox: Arc<RestartingSandbox>,
     number: String,
     /// Whom to.
@@ -76,15 +76,9 @@ impl Traffic {
         let of_line = |(line, chats): (usize, &Vec<Chat>)| {
             let of_chat = |(chat, planned): (usize, &Chat)| {
                 let name = format!("{line}-{chat}");
-                let person = world.person_of(line, planned.with);
                 let writer = Writer::new(world, line, planned.with, format!("out {name}"), patience);
                 let out = writer.write(planned.out.clone(), begun.clone());
-                let person = Person {
-                    sandbox: Arc::clone(&world.sandbox),
-                    number: person.to_owned(),
-                    to: world.lines[line].paired.own.clone(),
-                    name: format!("back {name}"),
-                };
+                let person = Person::new(world, line, planned.with, format!("back {name}"));
                 let back = person.write(planned.back.clone(), begun.clone());
                 (
                     planned.with,
@@ -105,35 +99,55 @@ impl Traffic {
 
     /// Waits for the end of all that was planned: what was accepted and sent, by instance and chat.
     pub async fn end(self) -> Vec<Vec<OfChat>> {
-        let mut lines = Vec::new();
-        for chats in self.lines {
-            let mut sent = Vec::new();
-            for (with, out, back) in chats {
-                sent.push(OfChat {
-                    with,
-                    out: out.await.expect("every message is accepted in the end"),
-                    back: back.await.expect("the sandbox takes every message"),
-                });
-            }
-            lines.push(sent);
-        }
-        lines
+        sent_in(self.lines).await
     }
 }
 
+/// Waits for the ends of these chats: what was accepted and sent, by instance and chat.
+pub async fn sent_in(lines: Vec<Vec<Under>>) -> Vec<Vec<OfChat>> {
+    let mut all = Vec::new();
+    for chats in lines {
+        let mut sent = Vec::new();
+        for (with, out, back) in chats {
+            sent.push(OfChat {
+                with,
+                out: out.await.expect("every message is accepted in the end"),
+                back: back.await.expect("the sandbox takes every message"),
+            });
+        }
+        all.push(sent);
+    }
+    all
+}
+
 impl Person {
+    /// The person of a chat of this instance. `name` is what the texts begin with.
+    pub fn new(world: &World, line: usize, with: With, name: String) -> Self {
+        Self {
+            sandbox: Arc::clone(&world.sandbox),
+            number: world.person_of(line, with).to_owned(),
+            to: world.lines[line].paired.own.clone(),
+            name,
+        }
+    }
+
     /// Sends a text at each of these moments.
     async fn write(self, when: Vec<Moment>, mut rounds: Rounds) -> Vec<Written> {
-        let path = format!("/admin/phones/{}/send", self.number);
         let mut written = Vec::new();
         for (n, moment) in when.into_iter().enumerate() {
             rounds.until(moment).await;
-            let text = format!("{}-{n}", self.name);
-            let body = json!({"to": self.to, "kind": "text", "text": text});
-            let sent = self.sandbox.phones().await.post(&path, &body).await;
-            let id = sent["id"].as_str().expect("an id").to_owned();
-            written.push(Written { id, text });
+            written.push(self.say(n).await);
         }
         written
+    }
+
+    /// Sends the text of this number.
+    pub async fn say(&self, n: usize) -> Written {
+        let path = format!("/admin/phones/{}/send", self.number);
+        let text = format!("{}-{n}", self.name);
+        let body = json!({"to": self.to, "kind": "text", "text": text});
+        let sent = self.sandbox.phones().await.post(&path, &body).await;
+        let id = sent["id"].as_str().expect("an id").to_owned();
+        Written { id, text }
     }
 }

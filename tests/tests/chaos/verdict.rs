@@ -14,16 +14,15 @@ use shared::domain::message::State;
 use testbed::wait::look_for;
 use tokio::time::Instant;
 
-use self::lines::{Counts, Line};
+pub use self::lines::Counts;
+use self::lines::Line;
+use crate::size::Size;
 use crate::strike::Log;
 use crate::traffic::OfChat;
 use crate::world::World;
 
 /// The pause between two looks at what is not there yet.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// How long receipts may take once all else is there. Those that are lost never come.
-const RECEIPTS: Duration = Duration::from_secs(15);
 
 /// Receipts are lost that a daemon had not queued when it was killed. Those are few: one of so many messages at most.
 const LOST_OF: usize = 3;
@@ -34,14 +33,15 @@ const LACKS: [&str; 2] = [
     "nobody knows who sees a status",
 ];
 
-/// Waits for all that must come, and answers what is wrong. `began` is when the run began.
+/// Waits for all that must come, and answers what is wrong, and what is counted beside that. `began` is when the run began.
 pub async fn judge(
     world: &World,
     sent: &[Vec<OfChat>],
     log: Log,
-    patience: Duration,
+    size: &Size,
     began: DateTime<Utc>,
-) -> Vec<String> {
+) -> (Vec<String>, Counts) {
+    let patience = size.patience;
     let deadline = Instant::now() + patience;
     let mut open: Vec<usize> = (0..sent.len()).collect();
     let arrived = look_for(LOOK, patience, async || {
@@ -62,7 +62,7 @@ pub async fn judge(
     });
     let mut wrong = arrived.await.err().unwrap_or_default();
     wrong.extend(until_empty(world, deadline).await);
-    until_receipts(world, sent).await;
+    until_receipts(world, sent, size.receipts).await;
     wrong.extend(until_told(world, sent, deadline).await);
 
     let (mut counts, wanting) = (Counts::default(), wanting(world));
@@ -79,7 +79,7 @@ pub async fn judge(
         log.say("the month has changed meanwhile: the quotas of this one say nothing");
     }
     log.say(&counts.to_string());
-    wrong
+    (wrong, counts)
 }
 
 /// Waits until no job is left: what is left at the deadline, and what was given up.
@@ -93,8 +93,8 @@ async fn until_empty(world: &World, deadline: Instant) -> Vec<String> {
 }
 
 /// Waits until every message is delivered, or until what is not is not going to be.
-async fn until_receipts(world: &World, sent: &[Vec<OfChat>]) {
-    let delivered = look_for(LOOK, RECEIPTS, async || {
+async fn until_receipts(world: &World, sent: &[Vec<OfChat>], patience: Duration) {
+    let delivered = look_for(LOOK, patience, async || {
         let looks = sent.iter().enumerate();
         let looks =
             looks.map(|(n, chats)| async move { Line::look(world, n, chats).await.in_state(State::Sent) });

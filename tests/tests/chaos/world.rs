@@ -93,6 +93,7 @@ impl World {
                 ("AWS_ENDPOINT_URL_KMS", keys.endpoint().to_owned()),
                 ("WAXWING_SANDBOX_CA", authority(&sandbox, &directory).await),
                 ("WAXWING_PRIVATE_ADDRESSES", "loopback".to_owned()),
+                ("WAXWING_LEASE_MS", size.lease.as_millis().to_string()),
             ],
             ..stores.over_relays(sandbox.ws_url(), key, directory.clone())
         };

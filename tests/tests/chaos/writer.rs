@@ -1,6 +1,7 @@
 //! Whoever sends messages through the API: one after the other, and each until it is accepted.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::bodies::Bodies;
 use crate::plan::{BULK, Step, What, With};
+use crate::rolling::Times;
 use crate::traffic::Rounds;
 use crate::world::World;
 
@@ -112,6 +114,18 @@ impl Writer {
                     self.send(what, &name).await;
                 }
             }
+        }
+        self.accepted
+    }
+
+    /// Sends a text at each of these times, and counts it when it is accepted: what was accepted.
+    pub async fn write_at(mut self, mut times: Times, count: Arc<AtomicUsize>) -> Vec<Accepted> {
+        let mut n = 0;
+        while times.come().await {
+            let name = format!("{}-{n}", self.name);
+            self.send(What::Text, &name).await;
+            count.fetch_add(1, Ordering::Relaxed);
+            n += 1;
         }
         self.accepted
     }

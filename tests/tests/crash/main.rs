@@ -1,6 +1,7 @@
 //! Crashes at named points of a message's way: after a restart it has been sent, is shown
-//! once, and has its final state.
+//! once, and has its final state. A backup is like a crash at its moment: `backup` has what holds of it.
 
+mod backup;
 mod events;
 mod files;
 mod notices;
@@ -9,6 +10,8 @@ mod put_off;
 mod scheduled;
 mod statuses;
 mod webhooks;
+
+use std::path::Path;
 
 use reqwest::Method;
 use sandbox::{Config, Sandbox};
@@ -41,11 +44,16 @@ impl World {
     }
 
     async fn start(&self, variables: &[(&str, &str)]) -> Process {
+        self.start_on(self.data.path(), variables).await
+    }
+
+    /// The same on another folder.
+    async fn start_on(&self, data: &Path, variables: &[(&str, &str)]) -> Process {
         let (url, ca) = (self.sandbox.ws_url(), self.data.path().join("ca.pem"));
         std::fs::write(&ca, self.sandbox.ca_pem()).expect("written");
         let ca = ca.to_str().expect("a path");
         let arguments = ["--sandbox-url", &url, "--sandbox-ca", ca, "--private-addresses"];
-        Process::start(STACK, self.data.path(), &arguments, variables).await
+        Process::start(STACK, data, &arguments, variables).await
     }
 
     /// Starts the stack again after a crash, and waits until the instance is connected.

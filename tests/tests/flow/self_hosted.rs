@@ -72,6 +72,14 @@ async fn a_server_keeps_users_and_live_instances_over_an_orderly_end() {
         (&"live".into(), &"DISCONNECTED".into())
     );
 
+    let late = json!({"email": "late@example.com", "password": PASSWORD, "name": "Eve"});
+    let late = caller.post("/api/auth/register", late).await;
+    assert_eq!(
+        late.code(),
+        "403 FORBIDDEN",
+        "the first user is the only one who registers"
+    );
+
     assert_eq!(mode(&data), 0o700);
     for key in ["wrapping.key", "jwt.secret", "bucket/signing.key"] {
         assert_eq!(mode(&data.join(key)), 0o600, "{key}");
@@ -194,7 +202,9 @@ async fn a_backup_of_a_running_server_restores_to_one_in_which_its_users_log_in(
     let folder = tempfile::tempdir().expect("a directory");
     let [data, copy, restored] = ["data", "copy", "restored"].map(|name| folder.path().join(name));
     let (data_dir, copy_dir, restored_dir) = (text(&data), text(&copy), text(&restored));
-    let (process, caller) = server(&data).await;
+    let open = [QUICK[0], ("WAXWING_REGISTRATION", "open")];
+    let process = Process::start_server(STACK, &data, &[], &open).await;
+    let caller = Caller::over_http(Bases::one(&process.api));
     let ada = caller.register("ada@example.com").await;
     let id = ada.instance("first").await;
 

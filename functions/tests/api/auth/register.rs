@@ -5,9 +5,11 @@ use chrono::TimeDelta;
 use futures::future::join_all;
 use serde_json::json;
 use shared::clock::Clock;
+use shared::config::{Functions, Registration};
+use shared::storage::accounts::{Marked, Removed};
 use shared::storage::keys;
 
-use crate::support::{PASSWORD, World};
+use crate::support::{Caller, PASSWORD, World};
 
 #[tokio::test]
 async fn a_new_user_has_a_basic_subscription_and_tokens() {
@@ -125,4 +127,79 @@ async fn one_of_twenty_who_race_for_an_address_gets_it() {
     );
     let address = "ADA@example.com".parse().expect("an address");
     assert_eq!(keys::email(&address).pk, "email#ada@example.com");
+}
+
+/// Registers at a process of the deployment: status, code and message of a refusal.
+async fn refused(caller: &Caller, email: &str) -> String {
+    let body = json!({"email": email, "password": PASSWORD, "name": "Eve"});
+    caller.post("/api/auth/register", body).await.error()
+}
+
+fn registering(registration: Registration) -> impl FnOnce(Functions) -> Functions {
+    move |mut config| {
+        config.auth.registration = registration;
+        config
+    }
+}
+
+const REFUSAL: &str = "403 FORBIDDEN: Nobody may register here: ask who runs this deployment for an account, or the owner of a \
+                       subscription for an invitation";
+
+#[tokio::test]
+async fn where_registration_is_closed_users_stay_and_members_come() {
+    let world = World::new().await;
+    let ada = world.register("ada@example.com").await;
+    let closed = world.another(registering(Registration::Closed));
+    assert_eq!(refused(&closed, "eve@example.com").await, REFUSAL);
+    // Whether an address is known is told to nobody, and nothing is said of what was sent.
+    assert_eq!(refused(&closed, "ada@example.com").await, REFUSAL);
+    assert_eq!(refused(&closed, "eve").await, REFUSAL);
+    let invited = "bob@example.com";
+    world.verify(&ada).await;
+    let body = json!({"email": invited, "name": "Bob"});
+    ada.post("/api/subscription/members", body).await.data(201);
+    let body = json!({"token": world.mail.code(invited), "password": PASSWORD});
+    closed.post("/api/auth/reset-password", body).await.data(200);
+    assert_eq!(closed.login(invited).await.subscription, ada.subscription);
+}
+
+#[tokio::test]
+async fn one_of_twenty_who_race_to_be_the_first_is_it() {
+    let world = World::with(registering(Registration::First)).await;
+    let answers = join_all((0..20).map(|n| {
+        let email = format!("user{n}@example.com");
+        let body = json!({"email": email, "password": PASSWORD, "name": format!("User {n}")});
+        world.nobody.post("/api/auth/register", body)
+    }))
+    .await;
+    let (made, others): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 201);
+    assert_eq!(made.len(), 1);
+    for answer in others {
+        assert_eq!(answer.error(), REFUSAL);
+    }
+    let users = world.state.accounts.list_users(None, 10).await.expect("read");
+    assert_eq!(users.len(), 1, "the others left nothing behind");
+    assert_eq!(refused(&world.nobody, "late@example.com").await, REFUSAL);
+}
+
+/// The first one holds the place for good, and one who came while anybody might is as good as the first.
+#[tokio::test]
+async fn nobody_is_first_after_another() {
+    let world = World::new().await;
+    world.register("ada@example.com").await;
+    let first = world.another(registering(Registration::First));
+    assert_eq!(refused(&first, "eve@example.com").await, REFUSAL);
+
+    let world = World::with(registering(Registration::First)).await;
+    let ada = world.register("ada@example.com").await;
+    let me = ada.get("/api/auth/me").await.data(200)["user"].clone();
+    let id = me["id"].as_str().expect("an id").parse().expect("an id");
+    let subscription = ada.subscription.parse().expect("an id");
+    let accounts = &world.state.accounts;
+    let user = accounts.get_user(subscription, id).await.expect("read");
+    let marked = accounts.begin_deletion(&user.expect("there")).await;
+    assert_eq!(marked.expect("marked"), Marked::Done);
+    let removed = accounts.delete_user(subscription, id).await.expect("removed");
+    assert!(matches!(removed, Removed::Done { .. }), "{removed:?}");
+    assert_eq!(refused(&world.nobody, "eve@example.com").await, REFUSAL);
 }

@@ -37,6 +37,8 @@ pub enum Registered {
     Created,
     /// Another user has the e-mail address.
     EmailTaken,
+    /// Only the first user may register, and there is one.
+    NotFirst,
 }
 
 /// What came of changing a user or a subscription.
@@ -98,16 +100,57 @@ impl Accounts {
         password: &PasswordHash,
         subscription: &Subscription,
     ) -> Result<Registered, StorageError> {
-        let writes = vec![
-            self.put(email_item(user))?,
-            self.put(with_password(user_to_item(user), Some(password)))?,
-            self.put(subscription_to_item(subscription))?,
-        ];
+        let writes = self.registration(user, password, subscription)?;
         match self.table.transact(writes).await? {
             Transacted::Done => Ok(Registered::Created),
             Transacted::Refused(failed) if failed.first() == Some(&true) => Ok(Registered::EmailTaken),
             Transacted::Refused(_) => Err(StorageError::Conflict("a new id is taken".into())),
         }
+    }
+
+    /// Creates the first user of the table together with a subscription of its own. Of those who come at once one is the first: its
+    /// place is an item, which is written in the same transaction and stays, whatever becomes of the user. Where
+    /// [`Accounts::has_user`] says that there are users, nobody is.
+    pub async fn register_first(
+        &self,
+        user: &User,
+        password: &PasswordHash,
+        subscription: &Subscription,
+    ) -> Result<Registered, StorageError> {
+        if self.has_user().await? {
+            return Ok(Registered::NotFirst);
+        }
+        let mut place = keys::first_user().attributes();
+        place.insert("user".into(), text(user.id));
+        let mut writes = self.registration(user, password, subscription)?;
+        writes.push(self.put(place)?);
+        match self.table.transact(writes).await? {
+            Transacted::Done => Ok(Registered::Created),
+            Transacted::Refused(failed) if failed.last() == Some(&true) => Ok(Registered::NotFirst),
+            Transacted::Refused(failed) if failed.first() == Some(&true) => Ok(Registered::EmailTaken),
+            Transacted::Refused(_) => Err(StorageError::Conflict("a new id is taken".into())),
+        }
+    }
+
+    /// Whether there is a user, or was a first one. Who has registered while anybody might holds no place: the list knows of such a
+    /// user within moments.
+    pub async fn has_user(&self) -> Result<bool, StorageError> {
+        let has_first = self.table.get(&keys::first_user()).await?.is_some();
+        Ok(has_first || self.table.has_listed(keys::list::USERS).await?)
+    }
+
+    /// The writes of a user with a subscription of its own. The first one fails where the address is taken.
+    fn registration(
+        &self,
+        user: &User,
+        password: &PasswordHash,
+        subscription: &Subscription,
+    ) -> Result<Vec<TransactWriteItem>, StorageError> {
+        Ok(vec![
+            self.put(email_item(user))?,
+            self.put(with_password(user_to_item(user), Some(password)))?,
+            self.put(subscription_to_item(subscription))?,
+        ])
     }
 
     /// The user of an e-mail address, and the hash of its password. A user who is about to set a new one has none.
