@@ -20,6 +20,7 @@ use tracing::{error, info, warn};
 
 use crate::app::{App, Parts, Sessions};
 use crate::lease::HeldShards;
+use crate::web::metrics::printing::{self, Printing};
 use crate::whatsapp::{NETWORK, Settings};
 use crate::{files, web};
 
@@ -90,9 +91,17 @@ pub async fn run(clock: Arc<dyn Clock>) -> anyhow::Result<()> {
         }
         None => None,
     };
+    let printing = config
+        .emf
+        .then(|| Printing::start(app.counts(), io::stdout(), printing::PERIOD))
+        .transpose()
+        .context("a thread that prints metrics")?;
     let holding = app.holding();
     end_where_stuck(holding.clone()).context("a thread that ends the process")?;
     Box::pin(app.run(stop)).await;
+    if let Some(printing) = printing {
+        printing.end().await;
+    }
     if let Some((serving, ended)) = serving {
         ended.cancel();
         if tokio::time::timeout(LAST_ANSWERS, serving).await.is_err() {

@@ -35,6 +35,7 @@
 //! | `WAXWING_SESSION_STARTS` | daemon: sessions that may begin at once, 1 to 1,000 | 64 |
 //! | `WAXWING_PRIVATE_ADDRESSES` | functions and daemon: `allow` where URLs that callers name may lead into private networks, this machine's own addresses among them; `loopback` for these alone; with either, webhooks may be `http` | `refuse` |
 //! | `WAXWING_SPOOL` | daemon: folder for files that are being sent, encrypted; up to 16 GiB | the system's |
+//! | `WAXWING_EMF` | daemon: `on` where it prints its metrics for CloudWatch, in the embedded metric format, once a minute | `off` |
 //! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |
 //!
 //! `waxwing-server` reads those of all functions, and has what they demand by itself.
@@ -222,6 +223,15 @@ where
                 format!("must be a number from {} to {}", range.start(), range.end()),
             )
         })
+}
+
+/// Whether something is on that is `off` by default.
+fn switch(get: Lookup<'_>, variable: &'static str) -> Result<bool, ConfigError> {
+    match get(variable).as_deref() {
+        None | Some("off") => Ok(false),
+        Some("on") => Ok(true),
+        Some(_) => Err(problem(variable, "must be `on` or `off`")),
+    }
 }
 
 /// How far the URLs that callers name may reach; `None` where nothing is said.

@@ -280,3 +280,23 @@ fn how_far_urls_of_callers_reach_is_one_of_three() {
         "WAXWING_PRIVATE_ADDRESSES must be `allow`, `loopback` or `refuse`"
     );
 }
+
+#[test]
+fn a_daemon_prints_metrics_for_cloudwatch_where_it_is_told_to() {
+    let of = |said: &'static str| {
+        let lookup = move |name: &str| match name {
+            "WAXWING_KEY_FILE" => Some("f".to_owned()),
+            "WAXWING_BUCKET" => Some("waxwing".to_owned()),
+            "WAXWING_EMF" => Some(said.to_owned()).filter(|said| !said.is_empty()),
+            _ => None,
+        };
+        daemon::read(&lookup).map(|config| config.emf)
+    };
+    assert_eq!(of(""), Ok(false));
+    assert_eq!(of("off"), Ok(false));
+    assert_eq!(of("on"), Ok(true));
+    assert_eq!(
+        of("1").expect_err("neither").to_string(),
+        "WAXWING_EMF must be `on` or `off`"
+    );
+}

@@ -1,5 +1,7 @@
 //! The page against the table that operators read.
 
+mod embedded;
+
 use std::collections::BTreeSet;
 
 use shared::domain::instance::Status;
