@@ -37,6 +37,11 @@
 //! | `WAXWING_SPOOL` | daemon: folder for files that are being sent, encrypted; up to 16 GiB | the system's |
 //! | `WAXWING_EMF` | daemon: `on` where it prints its metrics for CloudWatch, in the embedded metric format, once a minute | `off` |
 //! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | the collector that gets traces, by OTLP as JSON over HTTP | none: tracing is off |
+//! | `OTEL_EXPORTER_OTLP_HEADERS` | headers of each request to it, as `name=value`, separated by commas; secret | — |
+//! | `OTEL_SERVICE_NAME` | what traces call this process | `waxwing-` and the function's name, `waxwing-daemon` or `waxwing` |
+//! | `OTEL_TRACES_SAMPLER` | which traces are recorded: `always_on`, `always_off`, `traceidratio`, and these behind `parentbased_` | `parentbased_always_on` |
+//! | `OTEL_TRACES_SAMPLER_ARG` | the share that `traceidratio` records, 0 to 1 | 1 |
 //!
 //! `waxwing-server` reads those of all functions, and has what they demand by itself.
 //!
@@ -50,6 +55,7 @@ mod mail;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -62,6 +68,7 @@ pub use feed::FeedAddress;
 pub use functions::{Auth, Base, CorsOrigins, Function, Functions, Management, Messaging, Users};
 pub use mail::Mail;
 pub use secret::{JwtSecret, Secret};
+pub use traces::Traces;
 
 use crate::reach::Reach;
 
@@ -154,6 +161,11 @@ pub fn jwt_secrets() -> Result<Option<Vec<JwtSecret>>, ConfigError> {
 /// What is logged, in `tracing`'s filter syntax.
 pub fn log_filter() -> String {
     variable("WAXWING_LOG").unwrap_or_else(|| "info".to_owned())
+}
+
+/// Where traces go; `None` where tracing is off.
+pub fn traces() -> Result<Option<Traces>, ConfigError> {
+    traces::read(&variable)
 }
 
 /// The point of [`crate::fault`] at which the process ends: `WAXWING_FAULT`.

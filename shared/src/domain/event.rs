@@ -25,6 +25,7 @@ use super::person::Person;
 use super::recipient::Recipient;
 use super::text_enum;
 use crate::ids::{EventId, InstanceId, MessageId, SubscriptionId};
+use crate::trace::{self, TraceContext};
 
 pub use self::about::{MessageReaction, MessageRevoked};
 pub use self::call::{CallReceived, MAX_CALL_ID};
@@ -123,6 +124,13 @@ pub struct Event {
     /// The version that a reader must know to get the data right: see [`Payload::needs`].
     #[serde(default = "payload::first", skip_serializing_if = "payload::is_first")]
     pub needs: u32,
+    /// The span that queued it, where tracing is on. It changes nothing of what is done.
+    #[serde(
+        default,
+        deserialize_with = "trace::context::lenient",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub trace: Option<TraceContext>,
     /// The event's [`Data`], [sealed](crate::sealed) as that of the event.
     pub data: String,
 }
