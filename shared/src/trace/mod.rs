@@ -8,6 +8,7 @@
 //! | [`span`] | a span while it lasts, and its record |
 //! | [`sampler`] | which traces are recorded |
 //! | [`export`] | the bounded queue of records, and the task that sends them |
+//! | [`queues`] | the spans of messages in queues |
 //! | `otlp` | their form: OTLP as JSON |
 //!
 //! Nothing waits for a collector but the end of a process and of a Lambda invocation, and those for a moment ([`flush`]). A span says
@@ -20,6 +21,7 @@
 pub mod context;
 pub mod export;
 mod otlp;
+pub mod queues;
 pub mod sampler;
 pub mod span;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A span while it lasts, and its record.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use chrono::{DateTime, Utc};
@@ -141,6 +142,14 @@ impl Span {
     pub fn say(&mut self, what: &'static str, value: impl Into<Value>) {
         if let Some(live) = &mut self.live {
             live.record.attributes.push((what, value.into()));
+        }
+    }
+
+    /// Says something of it in the words of what is shown.
+    pub fn show(&mut self, what: &'static str, shown: &impl fmt::Display) {
+        if let Some(live) = &mut self.live {
+            let value = Value::from(shown.to_string());
+            live.record.attributes.push((what, value));
         }
     }
 
