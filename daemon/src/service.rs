@@ -13,7 +13,7 @@ use shared::queue::QueueNames;
 use shared::queue::sqs::SqsQueue;
 use shared::seal::{self, Sealer};
 use shared::storage::Table;
-use shared::{aws, config, shutdown, telemetry};
+use shared::{aws, config, shutdown, telemetry, trace};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -39,6 +39,7 @@ const SIGHT: Duration = Duration::from_secs(1);
 /// Runs a daemon with this clock until a signal asks it to stop. See `shared::config` for its variables.
 pub async fn run(clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     telemetry::start(telemetry::Format::Json);
+    trace::start("waxwing-daemon")?;
     let config = config::daemon()?;
     let sandbox_ca = config.sandbox_ca.as_deref().map(read_ca).transpose()?;
     let aws_config = aws::from_environment().await;
@@ -108,6 +109,7 @@ pub async fn run(clock: Arc<dyn Clock>) -> anyhow::Result<()> {
             warn!("some requests did not end in time");
         }
     }
+    trace::end().await;
     if holding.is_stuck() {
         // What does not end may hold up an orderly end of the process too.
         error!("ending the process, since a shard whose lease was lost is served still");

@@ -38,6 +38,9 @@ pub use self::span::{Kind, Span};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{self, ConfigError, Traces};
 
+/// How long the collector may take to take the last traces of a process.
+const LAST_MOMENTS: Duration = Duration::from_secs(2);
+
 tokio::task_local! {
     static CURRENT: Option<TraceContext>;
 }
@@ -86,10 +89,20 @@ pub fn tracer() -> &'static Tracer {
     TRACER.get().unwrap_or(&OFF)
 }
 
+/// Whether anything is traced in this process.
+pub fn is_on() -> bool {
+    tracer().0.is_some()
+}
+
 /// Sends what has ended so far. It takes as long as `patience` at most, and no time where there is nothing to send or the collector
 /// was away a moment ago.
 pub async fn flush(patience: Duration) {
     tracer().flush(patience).await;
+}
+
+/// Sends what has ended at the end of a process: it takes two seconds at most.
+pub async fn end() {
+    flush(LAST_MOMENTS).await;
 }
 
 /// Does something within a span: what it begins is that span's child.

@@ -23,6 +23,7 @@ use chrono::{DateTime, Utc};
 use prometheus::{TEXT_FORMAT, TextEncoder};
 use shared::clock::Clock;
 use shared::domain::network::Network;
+use shared::trace;
 use tokio::time::Instant;
 use tracing::error;
 
@@ -109,6 +110,7 @@ impl Metrics {
             working_age: age(oldest.working),
             waiting_age: age(oldest.waiting),
             realtime: realtime.as_ref().map(Realtime::load),
+            spans: trace::tracer().counts(),
         }
     }
 }
