@@ -168,9 +168,12 @@ impl WebhooksState {
         let began = self.clock.now();
         let mut signed = signing::headers(event.id, &body, confidential.signing(began), began)
             .map_err(|error| Stuck::Now(error.into()))?;
-        let mut span = begun(due);
+        let span = begun(due);
+        let has_its_own = |(name, _): (&str, &str)| name == trace::context::HEADER;
         // An endpoint goes on with a trace that is recorded, and is told of no other.
-        if let Some(context) = span.context().filter(TraceContext::is_sampled) {
+        if let Some(context) = span.context().filter(TraceContext::is_sampled)
+            && !confidential.headers.iter().any(has_its_own)
+        {
             signed.push((trace::context::HEADER, context.to_string()));
         }
         let request = Request {
