@@ -153,6 +153,7 @@ impl Sender<'_> {
             End::Poison => {
                 let failure = Failure::of(FailureCode::Poison);
                 let reason = "the connection ended each time this message was sent";
+                past.came_to = Some(CameTo::failed(FailureCode::Poison));
                 return Ok(self.park(job, Some((send, failure)), reason).await);
             }
             End::Failed(failure) => {
@@ -231,6 +232,7 @@ impl Sender<'_> {
                     }
                     Err(Stop::Park(reason)) => {
                         let failure = Failure::of(FailureCode::Unprocessable);
+                        past.came_to = Some(CameTo::failed(FailureCode::Unprocessable));
                         return Ok(Err(self.park(job, Some((send, failure)), &reason).await));
                     }
                 };

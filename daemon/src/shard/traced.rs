@@ -28,6 +28,14 @@ impl CameTo {
             code: failure.and_then(|failure| failure.code.parse().ok()),
         }
     }
+
+    /// It failed with this code.
+    pub const fn failed(code: FailureCode) -> Self {
+        Self {
+            state: State::Failed,
+            code: Some(code),
+        }
+    }
 }
 
 impl Sender<'_> {
@@ -49,9 +57,10 @@ impl Sender<'_> {
 pub fn ended(mut span: Span, past: &Journey, done: Done) {
     span.say("waxwing.attempts", past.attempts);
     let outcome = match (&past.came_to, done) {
-        (Some(came_to), _) => came_to.state.as_str(),
-        (None, Done::Delete) => "nothing to do",
-        (None, Done::LeaveFor(_)) => "waits",
+        (_, Done::LeaveFor(_)) => "waits",
+        (Some(came_to), Done::Delete) => came_to.state.as_str(),
+        // It waits elsewhere, or somebody else has done it.
+        (None, Done::Delete) => "over",
     };
     span.say("waxwing.outcome", outcome);
     if let Some(CameTo { code: Some(code), .. }) = &past.came_to {

@@ -231,6 +231,16 @@ mod tests {
     }
 
     #[test]
+    fn a_trace_is_carried_and_nobody_needs_to_know_it() {
+        const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let event: Event = decode(EVENT).expect("an event");
+        let trace = Some(TRACE.parse().expect("well-formed"));
+        let body = encode(&Event { trace, ..event });
+        assert!(body.starts_with(r#"{"v":1,"#), "{body}");
+        assert_eq!(decode::<Event>(&body).expect("an event").trace, trace);
+    }
+
+    #[test]
     fn kinds_and_types_of_events_count_their_versions_as_one() {
         // The types of the first day are of version 1, as the first kind is. From then on a version is of one row, or of
         // rows of one table that came together: a build knows all of them or none. A number may be left out.

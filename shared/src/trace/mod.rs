@@ -1,6 +1,6 @@
 //! Traces, as OpenTelemetry has them: a tree of spans that leads from a request over the queue to what a daemon does with the
 //! message, and from there over the queue of events to the webhook. Off unless a collector is named
-//! ([`config::traces`](crate::config::traces)), and then nothing is made, carried or sent.
+//! ([`config::traces`](crate::config::traces())), and then nothing is made, carried or sent.
 //!
 //! | module | what it has |
 //! | --- | --- |
