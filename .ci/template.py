@@ -38,6 +38,7 @@ READERS = {
     "mail.rs": {"functions"},
     "mod.rs": {"functions", "daemon"},
     "secret.rs": {"functions", "daemon"},
+    "traces.rs": {"functions", "daemon"},
 }
 # What the template gives to nobody, or not to all who could read it, and why.
 NOT_GIVEN = {
@@ -48,6 +49,8 @@ NOT_GIVEN = {
     ("WAXWING_FAULT_ONCE", "functions"): "for builds with `fault-hooks`, which are tests' alone",
     ("WAXWING_FAULT_ONCE", "daemon"): "for builds with `fault-hooks`, which are tests' alone",
     ("WAXWING_TRUSTED_PROXIES", "functions"): "API Gateway says who calls; they have no listener",
+    ("OTEL_SERVICE_NAME", "functions"): "each has a name of its own",
+    ("OTEL_SERVICE_NAME", "daemon"): "it has a name of its own",
     ("WAXWING_PUBLIC_URL", "daemon"): "it makes no links to a bucket in S3",
 }
 # What an allowed action may do to the table; each of them names its keys.
@@ -207,7 +210,7 @@ def check_environment(template, resources):
         if file.name not in READERS:
             problems.append(f"{file.name}: say in READERS who reads what it names")
         code = re.sub(r"^ *//.*$", "", file.read_text(encoding="utf-8"), flags=re.MULTILINE).split("#[cfg(test)]\nmod tests {")[0]
-        for variable in set(re.findall(r'"(WAXWING_[A-Z_]+)"', code)):
+        for variable in set(re.findall(r'"((?:WAXWING|OTEL)_[A-Z_]+)"', code)):
             read |= {(variable, reader) for reader in READERS.get(file.name, ())}
     if not read:
         problems.append("no variable is found in shared/src/config/")

@@ -32,13 +32,15 @@ use shared::domain::news::News;
 use shared::domain::payload;
 use shared::ids::{InstanceId, MessageId};
 use shared::nature::Nature;
-use shared::queue::{OutgoingMessage, Queue, QueueError, QueueNames};
+use shared::queue::{OutgoingMessage, Queue, QueueError, QueueName, QueueNames};
 use shared::recent::Recent;
 use shared::seal::{SealError, Sealer};
 use shared::sealed;
 use shared::storage::StorageError;
 use shared::storage::instances::Instances;
 use shared::storage::messages::Messages;
+use shared::trace::Span;
+use shared::trace::queues;
 use tokio_util::task::TaskTracker;
 
 use self::announcement::Announcement;
@@ -59,6 +61,8 @@ const TURNS: usize = 1_024;
 pub struct Announcer {
     audience: Audience,
     sealer: Arc<Sealer>,
+    /// What the queue of events is called.
+    queue: QueueName,
     line: Line,
     hub: Arc<Hub>,
     messages: Messages,
@@ -113,7 +117,7 @@ pub struct Handed {
     /// `None` where the instance is gone.
     listener: Option<Arc<Listener>>,
     /// `None` where nobody wants it.
-    queued: Option<Queued>,
+    queued: Option<(Queued, Span)>,
 }
 
 impl Announcer {
@@ -131,6 +135,7 @@ impl Announcer {
         Self {
             audience: Audience::new(instances.clone()),
             sealer,
+            queue: names.events(),
             line,
             hub: Arc::default(),
             messages,
@@ -208,8 +213,12 @@ impl Announcer {
 
     /// Waits until an event that was handed on is told.
     pub async fn told(&self, handed: Handed) -> Result<(), AnnounceError> {
-        if let Some(queued) = handed.queued {
-            queued.stored().await?;
+        if let Some((queued, mut span)) = handed.queued {
+            let stored = queued.stored().await;
+            if stored.is_err() {
+                span.fail("not_queued");
+            }
+            stored?;
         }
         let listener = handed.listener.as_ref();
         if let Some(shown) = listener.and_then(|listener| Shown::of(listener, &handed.announcement)) {
@@ -237,10 +246,13 @@ impl Announcer {
         &self,
         announcement: &Announcement,
         listener: &Listener,
-    ) -> Result<Queued, AnnounceError> {
+    ) -> Result<(Queued, Span), AnnounceError> {
         let Announcement {
             id, instance, data, ..
         } = announcement;
+        let mut span = queues::sending(&self.queue);
+        span.show("waxwing.event.id", id);
+        span.show("waxwing.event.type", &data.kind());
         let event = Event {
             id: *id,
             kind: data.kind(),
@@ -248,6 +260,7 @@ impl Announcer {
             instance: *instance,
             subscription: listener.subscription,
             needs: data.needs(),
+            trace: span.context(),
             data: sealed::seal(&self.sealer, *instance, id, data).await?,
         };
         let message = OutgoingMessage::fifo(
@@ -255,6 +268,6 @@ impl Announcer {
             announcement.group.clone(),
             id.to_string(),
         );
-        Ok(self.line.put(message).await?)
+        Ok((self.line.put(message).await?, span))
     }
 }

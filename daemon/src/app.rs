@@ -262,6 +262,11 @@ impl App {
         metrics::routes(Arc::clone(&self.metrics))
     }
 
+    /// What it counts, for whoever prints it.
+    pub fn counts(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
     /// The shards held at any time.
     pub fn holding(&self) -> HeldShards {
         self.keeper.holding()

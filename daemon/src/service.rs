@@ -13,13 +13,14 @@ use shared::queue::QueueNames;
 use shared::queue::sqs::SqsQueue;
 use shared::seal::{self, Sealer};
 use shared::storage::Table;
-use shared::{aws, config, shutdown, telemetry};
+use shared::{aws, config, shutdown, telemetry, trace};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::app::{App, Parts, Sessions};
 use crate::lease::HeldShards;
+use crate::web::metrics::printing::{self, Printing};
 use crate::whatsapp::{NETWORK, Settings};
 use crate::{files, web};
 
@@ -38,6 +39,7 @@ const SIGHT: Duration = Duration::from_secs(1);
 /// Runs a daemon with this clock until a signal asks it to stop. See `shared::config` for its variables.
 pub async fn run(clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     telemetry::start(telemetry::Format::Json);
+    trace::start("waxwing-daemon")?;
     let config = config::daemon()?;
     let sandbox_ca = config.sandbox_ca.as_deref().map(read_ca).transpose()?;
     let aws_config = aws::from_environment().await;
@@ -90,15 +92,24 @@ pub async fn run(clock: Arc<dyn Clock>) -> anyhow::Result<()> {
         }
         None => None,
     };
+    let printing = config
+        .emf
+        .then(|| Printing::start(app.counts(), io::stdout(), printing::PERIOD))
+        .transpose()
+        .context("a thread that prints metrics")?;
     let holding = app.holding();
     end_where_stuck(holding.clone()).context("a thread that ends the process")?;
     Box::pin(app.run(stop)).await;
+    if let Some(printing) = printing {
+        printing.end().await;
+    }
     if let Some((serving, ended)) = serving {
         ended.cancel();
         if tokio::time::timeout(LAST_ANSWERS, serving).await.is_err() {
             warn!("some requests did not end in time");
         }
     }
+    trace::end().await;
     if holding.is_stuck() {
         // What does not end may hold up an orderly end of the process too.
         error!("ending the process, since a shard whose lease was lost is served still");

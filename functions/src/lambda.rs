@@ -1,9 +1,13 @@
 //! Wires a function's process: configuration, clients, state, and the Lambda runtime.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::Response;
 use lambda_http::{Error, LambdaEvent, service_fn};
 use shared::bucket::Bucket;
 use shared::clock::{Clock, SystemClock};
@@ -13,6 +17,7 @@ use shared::queue::sqs::SqsQueue;
 use shared::seal::{self, Purpose, Sealer};
 use shared::storage::Table;
 use shared::telemetry;
+use shared::trace;
 
 use crate::auth::AuthState;
 use crate::management::ManagementState;
@@ -22,9 +27,14 @@ use crate::webhook_delivery::batch::Batch;
 use crate::webhook_delivery::{self, WebhooksState};
 use crate::{http, service};
 
+/// How long an invocation that is traced waits for the collector of traces at its end. Where it was too slow nobody waits for it for
+/// a while.
+const FLUSH: Duration = Duration::from_millis(300);
+
 /// Runs the function `auth` until its environment ends it.
 pub async fn auth() -> Result<(), Error> {
     telemetry::start(telemetry::Format::Json);
+    trace::start("waxwing-auth")?;
     let (base, users, own) = config::auth()?;
     let aws = shared::aws::from_environment().await;
     let secrets = &users.jwt_secrets;
@@ -36,6 +46,7 @@ pub async fn auth() -> Result<(), Error> {
 /// Runs the function `management` until its environment ends it.
 pub async fn management() -> Result<(), Error> {
     telemetry::start(telemetry::Format::Json);
+    trace::start("waxwing-management")?;
     let (base, users, wrapping, own) = config::management()?;
     let aws = shared::aws::from_environment().await;
     let base = base_over(&aws, &base)?;
@@ -47,6 +58,7 @@ pub async fn management() -> Result<(), Error> {
 /// Runs the function `messaging` until its environment ends it.
 pub async fn messaging() -> Result<(), Error> {
     telemetry::start(telemetry::Format::Json);
+    trace::start("waxwing-messaging")?;
     let (base, wrapping, bucket, own) = config::messaging()?;
     let aws = shared::aws::from_environment().await;
     let base = base_over(&aws, &base)?;
@@ -59,6 +71,7 @@ pub async fn messaging() -> Result<(), Error> {
 /// Runs the function `webhooks` until its environment ends it. It is called with messages of queues, and serves no requests.
 pub async fn webhooks() -> Result<(), Error> {
     telemetry::start(telemetry::Format::Json);
+    trace::start("waxwing-webhooks")?;
     let (base, wrapping, bucket) = config::webhooks()?;
     let aws = shared::aws::from_environment().await;
     let base = base_over(&aws, &base)?;
@@ -76,7 +89,9 @@ pub async fn webhooks() -> Result<(), Error> {
                     "the table is not the one that this configuration is for",
                 ));
             }
-            Ok(state.take(event.payload).await)
+            let stays = state.take(event.payload).await;
+            trace::flush(FLUSH).await;
+            Ok(stays)
         })
     });
     lambda_http::lambda_runtime::run(take).await
@@ -88,7 +103,14 @@ async fn run(base: Base, router: Router) -> Result<(), Error> {
     if let Err(error) = service::require_setup(&base).await {
         http::log::went_wrong(&error, "the table is not the one that this configuration is for");
     }
-    lambda_http::run(router).await
+    lambda_http::run(router.layer(middleware::from_fn(flushed))).await
+}
+
+/// Answers a request, and sends what was traced of it: once it is answered Lambda freezes the process.
+async fn flushed(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    trace::flush(FLUSH).await;
+    response
 }
 
 fn base_over(aws: &SdkConfig, config: &config::Base) -> Result<Base, Error> {

@@ -36,12 +36,14 @@ pub async fn run_with(cli: Cli, sessions: Sessions) -> anyhow::Result<()> {
         None => {}
     }
     shared::telemetry::start(shared::telemetry::Format::Text);
+    shared::trace::start("waxwing")?;
     let stop = shared::shutdown::on_signal()?;
     let server = Box::pin(Server::start(&cli, sessions)).await?;
     server.end_where_stuck()?;
     print(&server);
     server.until(stop.cancelled()).await?;
     server.shutdown().await;
+    shared::trace::end().await;
     Ok(())
 }
 

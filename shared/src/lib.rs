@@ -26,3 +26,4 @@ pub mod shutdown;
 pub mod storage;
 pub mod telemetry;
 pub mod term;
+pub mod trace;

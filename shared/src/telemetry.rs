@@ -1,10 +1,14 @@
 //! Logs: JSON lines in a deployment, text on a developer's terminal. An error and its causes are in one line.
 
+mod category;
+
 use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use self::category::Categorised;
 
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +32,7 @@ pub fn start(format: Format) {
     }
 }
 
-/// JSON lines, as a deployment writes them. `filter` is in `tracing`'s syntax.
+/// JSON lines, as a deployment writes them, each with its category. `filter` is in `tracing`'s syntax.
 pub fn json_lines<W>(filter: &str, writer: W) -> impl tracing::Subscriber + Send + Sync + 'static
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
@@ -38,6 +42,7 @@ where
         .with_writer(writer)
         .json()
         .flatten_event(true)
+        .map_event_format(Categorised)
         .finish()
 }
 

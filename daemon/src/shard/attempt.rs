@@ -21,6 +21,7 @@ use super::lanes::Job;
 use super::pace;
 use super::pacer::STRANGER;
 use super::send::{Sender, account_changed};
+use super::traced;
 use super::verdict::{self, Verdict};
 use crate::connection::{Audience, SendError};
 use crate::instance::link::Link;
@@ -166,7 +167,10 @@ impl Sender<'_> {
         if links.has_changed().unwrap_or(true) {
             return Ok(());
         }
+        journey.attempts = journey.attempts.saturating_add(1);
+        let span = traced::attempt(journey.attempts);
         let attempt = self.over(&link, spelt, said, audience.as_ref()).await;
+        traced::attempted(span, &attempt);
         let (began, was_alone) = (present.began, present.is_alone());
         drop(present);
         drop(turn);

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::deviceless::Deviceless;
 use super::put_off::Later;
+use super::traced::CameTo;
 
 /// How long a record that was read is believed: a message that waits may be taken back.
 const FRESH: Duration = Duration::from_secs(2);
@@ -53,6 +54,10 @@ pub struct Journey {
     pub typed_at: Option<Instant>,
     /// Looks that found its recipient without a device.
     pub deviceless: Deviceless,
+    /// How often this process has brought it to a socket.
+    pub attempts: u32,
+    /// How its sending ended, once that is known.
+    pub came_to: Option<CameTo>,
 }
 
 impl Journey {

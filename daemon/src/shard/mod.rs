@@ -13,6 +13,7 @@
 //! | `records` | records of messages whose jobs came together |
 //! | `send` | one message, from its job to its stored state |
 //! | `journey` | what is known of its way, and how that ends |
+//! | `traced` | its spans, where tracing is on |
 //! | `park` | a job that cannot be done goes to the dead letters |
 //!
 //! | what a message needs before the wire | |
@@ -74,6 +75,7 @@ mod reconcile;
 mod records;
 mod room;
 mod send;
+mod traced;
 mod typing;
 mod verdict;
 mod wire;

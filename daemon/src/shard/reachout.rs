@@ -181,6 +181,7 @@ mod tests {
             file: None,
             counted_by: None,
             needs: 1,
+            trace: None,
             content: String::new(),
         }
     }

@@ -20,6 +20,7 @@ use shared::sealed;
 use shared::storage::StorageError;
 use shared::storage::messages::{Change, Transition};
 use shared::telemetry::chain;
+use shared::trace;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
@@ -29,6 +30,7 @@ use super::lanes::{Job, Lane};
 use super::pace;
 use super::park::set_aside;
 use super::put_off::Put;
+use super::traced::{self, CameTo};
 use super::wire::Wire;
 use crate::deps::Deps;
 use crate::instance::keeping::Keeping;
@@ -77,7 +79,8 @@ impl Sender<'_> {
             }
             Err(error) => return self.park(job, None, &chain(error)).await,
         };
-        let done = match self.send(job, send, past).await {
+        let span = self.span_of(job, send);
+        let done = match trace::within(span.context(), self.send(job, send, past)).await {
             Ok(done) => done,
             Err(error @ StorageError::Corrupt { .. }) if self.left(send).is_none() => {
                 self.park(job, None, &chain(&error)).await
@@ -88,6 +91,7 @@ impl Sender<'_> {
                 Done::LeaveFor(pace::left(job.received.receive_count))
             }
         };
+        traced::ended(span, past, done);
         if done == Done::Delete {
             self.wire.agreements.is_done(send.chat(), send.message);
         }
@@ -95,6 +99,7 @@ impl Sender<'_> {
     }
 
     async fn send(&self, job: &Job, send: &SendJob, past: &mut Journey) -> Result<Done, StorageError> {
+        past.came_to = None;
         if let Some(put_off) = &send.put_off {
             past.goes_on(put_off);
         }
@@ -148,6 +153,7 @@ impl Sender<'_> {
             End::Poison => {
                 let failure = Failure::of(FailureCode::Poison);
                 let reason = "the connection ended each time this message was sent";
+                past.came_to = Some(CameTo::failed(FailureCode::Poison));
                 return Ok(self.park(job, Some((send, failure)), reason).await);
             }
             End::Failed(failure) => {
@@ -175,9 +181,9 @@ impl Sender<'_> {
                 is_kept = self.keep(send, said, at).await;
             }
         }
-        let done = self
-            .settle(job, send, &Change { state, at, failure }, past)
-            .await?;
+        let change = Change { state, at, failure };
+        past.came_to = Some(CameTo::of(&change));
+        let done = self.settle(job, send, &change, past).await?;
         fault::point("after-store");
         if !is_kept {
             // Its state says by now that it is not to be sent again: only that is left to be done.
@@ -226,6 +232,7 @@ impl Sender<'_> {
                     }
                     Err(Stop::Park(reason)) => {
                         let failure = Failure::of(FailureCode::Unprocessable);
+                        past.came_to = Some(CameTo::failed(FailureCode::Unprocessable));
                         return Ok(Err(self.park(job, Some((send, failure)), &reason).await));
                     }
                 };

@@ -42,6 +42,7 @@ impl World {
             put_off: None,
             expires_at: self.now() + TimeDelta::hours(24),
             needs: 1,
+            trace: None,
             typing_ms: None,
             file: None,
             counted_by: None,

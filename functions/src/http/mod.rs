@@ -20,6 +20,7 @@ mod replay;
 pub(crate) mod request_id;
 pub(crate) mod source_address;
 mod timestamp;
+pub(crate) mod traced;
 mod whole;
 
 pub use audit::{Changes, Record, Trail};

@@ -10,12 +10,13 @@ use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+use shared::trace;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 
 use crate::http::body::{BodyTimes, MAX_BODY_BYTES};
 use crate::http::source_address::source_address;
-use crate::http::{ApiError, Code, DocsAt, RequestContext, envelope, headers, log, request_id};
+use crate::http::{ApiError, Code, DocsAt, RequestContext, envelope, headers, log, request_id, traced};
 use crate::state::Base;
 
 /// The longest time that a request may take. API Gateway ends one after 30 s, with an answer without an envelope.
@@ -65,9 +66,11 @@ async fn around(State(state): State<Base>, request: Request, next: Next) -> Resp
     let begun = Instant::now();
     let (mut parts, body) = request.into_parts();
     let context = context(&state, &parts);
+    let mut span = traced::begun(&parts.headers, &context);
     parts.extensions.insert(context.clone());
     let handling = next.run(Request::from_parts(parts, body));
-    let response = context.clone().around(handling).await;
+    let response = trace::within(span.context(), context.clone().around(handling)).await;
+    traced::answered(&mut span, &response);
     log::answered(&response, &context, begun.elapsed());
     let mut response = envelope::write(response, &context, state.clock.now().into());
     headers::secure(&mut response);

@@ -14,6 +14,7 @@ use shared::queue::QueueNames;
 use shared::sealed;
 use shared::storage::webhooks;
 use shared::telemetry::chain;
+use shared::trace::{self, Kind, Span, TraceContext};
 use tracing::{debug, info, warn};
 
 use super::dispatch::{Handled, Stuck};
@@ -165,8 +166,16 @@ impl WebhooksState {
             return Ok((not_made(self.clock.now()), End::Closed(until)));
         }
         let began = self.clock.now();
-        let signed = signing::headers(event.id, &body, confidential.signing(began), began)
+        let mut signed = signing::headers(event.id, &body, confidential.signing(began), began)
             .map_err(|error| Stuck::Now(error.into()))?;
+        let span = begun(due);
+        let has_its_own = |(name, _): (&str, &str)| name == trace::context::HEADER;
+        // An endpoint goes on with a trace that is recorded, and is told of no other.
+        if let Some(context) = span.context().filter(TraceContext::is_sampled)
+            && !confidential.headers.iter().any(has_its_own)
+        {
+            signed.push((trace::context::HEADER, context.to_string()));
+        }
         let request = Request {
             url: webhook.url.as_str(),
             headers: confidential.headers.iter().collect(),
@@ -176,6 +185,7 @@ impl WebhooksState {
         let tried = self.transport.send(request, began).await;
         fault::point("after-attempt");
         let (attempt, end) = judged(&tried, began)?;
+        ended(span, &attempt);
         self.slots.note(webhook.instance, matches!(end, End::Taken));
         debug!(
             instance.id = %event.instance,
@@ -286,5 +296,26 @@ impl WebhooksState {
     pub(super) fn known_to_be_taken(&self, due: &Due<'_>) -> Option<Attempt> {
         let mut unrecorded = self.unrecorded.lock().expect("no holder panics");
         unrecorded.get(&due.event.id).copied()
+    }
+}
+
+/// Begins the span of an attempt. It says neither where it goes nor what it tells.
+fn begun(due: &Due<'_>) -> Span {
+    let name = || "POST webhook".to_owned();
+    let mut span = trace::tracer().begin(Kind::Client, due.event.trace, name);
+    span.say("http.request.method", "POST");
+    span.show("waxwing.event.id", &due.event.id);
+    span.show("waxwing.event.type", &due.event.kind);
+    span.say("waxwing.delivery.attempt", due.made.saturating_add(1));
+    span
+}
+
+/// Ends it as the attempt ended.
+fn ended(mut span: Span, attempt: &Attempt) {
+    if let Some(status) = attempt.status {
+        span.say("http.response.status_code", status);
+    }
+    if let Some(fault) = attempt.fault {
+        span.fail(fault.as_str());
     }
 }

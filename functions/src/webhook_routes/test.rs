@@ -19,6 +19,7 @@ use shared::domain::webhook::Webhook;
 use shared::ids::{DeliveryId, EventId, MessageId, QuestionId};
 use shared::queue::{OutgoingMessage, QueueError};
 use shared::sealed;
+use shared::trace;
 use utoipa::ToSchema;
 use utoipa::openapi::Object;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
@@ -177,6 +178,9 @@ fn takes(webhook: &Webhook, kind: EventType) -> bool {
 async fn enqueue<S: Side>(state: &S, asker: &Asker, tried: Tried, kind: EventType) -> Result<(), ApiError> {
     let (base, instance) = (state.base(), asker.instance);
     let data = Data::sample(kind, tried.message, tried.at);
+    let queue = base.queue_names(instance.network)?.events();
+    let mut span = trace::queues::sending(&queue);
+    span.show("waxwing.event.id", &tried.event);
     let event = Event {
         id: tried.event,
         kind: data.kind(),
@@ -184,12 +188,16 @@ async fn enqueue<S: Side>(state: &S, asker: &Asker, tried: Tried, kind: EventTyp
         instance: instance.id,
         subscription: instance.subscription,
         needs: data.needs(),
+        trace: span.context(),
         data: sealed::seal(&state.hooks().sealer, instance.id, &tried.event, &data).await?,
     };
-    let queue = base.queue_names(instance.network)?.events();
     let group = event::message_group_of_tests(instance.id);
     let message = OutgoingMessage::fifo(payload::encode(&event), group, tried.event.to_string());
     let sent = tokio::time::timeout(DEADLINE, base.queue.send(&queue, message)).await;
-    sent.unwrap_or(Err(QueueError::Timeout { operation: "send" }))?;
+    let sent = sent.unwrap_or(Err(QueueError::Timeout { operation: "send" }));
+    if sent.is_err() {
+        span.fail("not_queued");
+    }
+    sent?;
     Ok(())
 }

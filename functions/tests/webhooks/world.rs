@@ -194,6 +194,7 @@ impl World {
             instance: instance.id,
             subscription: instance.subscription,
             needs: data.needs(),
+            trace: None,
             data: shared::sealed::seal(&self.sealer, instance.id, &id, &data)
                 .await
                 .expect("sealed"),

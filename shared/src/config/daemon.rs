@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{
     Bucket, Common, ConfigError, JwtSecret, Lookup, Secret, Wrapping, bucket, common_from, number, problem,
-    reach, wrapping_from,
+    reach, switch, wrapping_from,
 };
 use crate::domain::network::Network;
 use crate::reach::Reach;
@@ -40,6 +40,8 @@ pub struct Daemon {
     pub realtime: Option<Realtime>,
     /// Where files are kept while they are in hand; `None` for the system's folder for such files.
     pub spool: Option<PathBuf>,
+    /// Whether it prints its metrics for CloudWatch.
+    pub emf: bool,
 }
 
 /// What the realtime feed has.
@@ -164,5 +166,6 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
         queue_limits: QueueLimits::default().over(get)?,
         reach: reach(get)?.unwrap_or_default(),
         spool: get("WAXWING_SPOOL").map(PathBuf::from),
+        emf: switch(get, "WAXWING_EMF")?,
     })
 }

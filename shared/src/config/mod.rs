@@ -36,7 +36,13 @@
 //! | `WAXWING_SESSION_STARTS` | daemon: sessions that may begin at once, 1 to 1,000 | 64 |
 //! | `WAXWING_PRIVATE_ADDRESSES` | functions and daemon: `allow` where URLs that callers name may lead into private networks, this machine's own addresses among them; `loopback` for these alone; with either, webhooks may be `http` | `refuse` |
 //! | `WAXWING_SPOOL` | daemon: folder for files that are being sent, encrypted; up to 16 GiB | the system's |
+//! | `WAXWING_EMF` | daemon: `on` where it prints its metrics for CloudWatch, in the embedded metric format, once a minute | `off` |
 //! | `WAXWING_LOG` | what is logged, in `tracing`'s filter syntax | `info` |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | the collector that gets traces, by OTLP as JSON over HTTP | none: tracing is off |
+//! | `OTEL_EXPORTER_OTLP_HEADERS` | headers of each request to it, as `name=value`, separated by commas; secret | — |
+//! | `OTEL_SERVICE_NAME` | what traces call this process | `waxwing-` and the function's name, `waxwing-daemon` or `waxwing` |
+//! | `OTEL_TRACES_SAMPLER` | which traces are recorded: `always_on`, `always_off`, `traceidratio`, and these behind `parentbased_` | `parentbased_always_on` |
+//! | `OTEL_TRACES_SAMPLER_ARG` | the share that `traceidratio` records, 0 to 1 | 1 |
 //!
 //! `waxwing-server` reads those of all functions, and has what they demand by itself.
 //!
@@ -50,6 +56,7 @@ mod mail;
 mod secret;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -64,6 +71,7 @@ pub use functions::{
 };
 pub use mail::Mail;
 pub use secret::{JwtSecret, Secret};
+pub use traces::Traces;
 
 use crate::reach::Reach;
 
@@ -158,6 +166,11 @@ pub fn log_filter() -> String {
     variable("WAXWING_LOG").unwrap_or_else(|| "info".to_owned())
 }
 
+/// Where traces go; `None` where tracing is off.
+pub fn traces() -> Result<Option<Traces>, ConfigError> {
+    traces::read(&variable)
+}
+
 /// The point of [`crate::fault`] at which the process ends: `WAXWING_FAULT`.
 #[cfg(feature = "fault-hooks")]
 pub fn fault_point() -> Option<String> {
@@ -225,6 +238,15 @@ where
                 format!("must be a number from {} to {}", range.start(), range.end()),
             )
         })
+}
+
+/// Whether something is on that is `off` by default.
+fn switch(get: Lookup<'_>, variable: &'static str) -> Result<bool, ConfigError> {
+    match get(variable).as_deref() {
+        None | Some("off") => Ok(false),
+        Some("on") => Ok(true),
+        Some(_) => Err(problem(variable, "must be `on` or `off`")),
+    }
 }
 
 /// How far the URLs that callers name may reach; `None` where nothing is said.

@@ -308,3 +308,23 @@ fn who_may_register_is_one_of_three() {
     );
     assert_eq!(Auth::default().registration, Registration::Open);
 }
+
+#[test]
+fn a_daemon_prints_metrics_for_cloudwatch_where_it_is_told_to() {
+    let of = |said: &'static str| {
+        let lookup = move |name: &str| match name {
+            "WAXWING_KEY_FILE" => Some("f".to_owned()),
+            "WAXWING_BUCKET" => Some("waxwing".to_owned()),
+            "WAXWING_EMF" => Some(said.to_owned()).filter(|said| !said.is_empty()),
+            _ => None,
+        };
+        daemon::read(&lookup).map(|config| config.emf)
+    };
+    assert_eq!(of(""), Ok(false));
+    assert_eq!(of("off"), Ok(false));
+    assert_eq!(of("on"), Ok(true));
+    assert_eq!(
+        of("1").expect_err("neither").to_string(),
+        "WAXWING_EMF must be `on` or `off`"
+    );
+}

@@ -25,6 +25,7 @@ use super::person::Person;
 use super::recipient::Recipient;
 use super::text_enum;
 use crate::ids::{EventId, InstanceId, MessageId, SubscriptionId};
+use crate::trace::{self, TraceContext};
 
 pub use self::about::{MessageReaction, MessageRevoked};
 pub use self::call::{CallReceived, MAX_CALL_ID};
@@ -123,6 +124,13 @@ pub struct Event {
     /// The version that a reader must know to get the data right: see [`Payload::needs`].
     #[serde(default = "payload::first", skip_serializing_if = "payload::is_first")]
     pub needs: u32,
+    /// The span that queued it, where tracing is on. It changes nothing of what is done.
+    #[serde(
+        default,
+        deserialize_with = "trace::context::lenient",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub trace: Option<TraceContext>,
     /// The event's [`Data`], [sealed](crate::sealed) as that of the event.
     pub data: String,
 }
@@ -220,6 +228,16 @@ mod tests {
         assert!(data.content == Excerpt::KindAlone { kind: Kind::Text });
         let json = serde_json::to_value(&data).expect("plain data");
         assert_eq!(json["kind"], "text");
+    }
+
+    #[test]
+    fn a_trace_is_carried_and_nobody_needs_to_know_it() {
+        const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let event: Event = decode(EVENT).expect("an event");
+        let trace = Some(TRACE.parse().expect("well-formed"));
+        let body = encode(&Event { trace, ..event });
+        assert!(body.starts_with(r#"{"v":1,"#), "{body}");
+        assert_eq!(decode::<Event>(&body).expect("an event").trace, trace);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::question::{Ask, Question, SealedAsk};
 use super::recipient::Recipient;
 use crate::bucket::ObjectName;
 use crate::ids::{InstanceId, MessageId, RequestId};
+use crate::trace::{self, TraceContext};
 
 /// A message to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,6 +63,13 @@ pub struct SendJob {
     /// [`Said::needs`](content::Said::needs).
     #[serde(default = "payload::first", skip_serializing_if = "payload::is_first")]
     pub needs: u32,
+    /// The span that queued it, where tracing is on. It changes nothing of what is done.
+    #[serde(
+        default,
+        deserialize_with = "trace::context::lenient",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub trace: Option<TraceContext>,
     /// What it [says](content::Said), [sealed](crate::sealed) as that of the message.
     pub content: String,
 }
@@ -235,6 +243,24 @@ mod tests {
         assert_eq!(body["v"], before["v"]);
         assert_eq!(body["kind"], before["kind"]);
         assert_eq!(body["needs"], serde_json::Value::Null);
+    }
+
+    #[test]
+    fn a_trace_is_carried_and_nobody_needs_to_know_it() {
+        const TRACE: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let Job::Send(send) = decode(TEXT).expect("a job");
+        assert_eq!(send.trace, None);
+        let trace = Some(TRACE.parse().expect("well-formed"));
+        let body = encode(&Job::Send(SendJob {
+            trace,
+            ..send.clone()
+        }));
+        assert!(body.starts_with(r#"{"v":1,"#), "{body}");
+        let Job::Send(read) = decode(&body).expect("a job");
+        assert_eq!(read.trace, trace);
+        // What is no trace is no reason to leave a message.
+        let Job::Send(odd) = decode(&body.replace(TRACE, "of another day")).expect("a job");
+        assert_eq!(odd, send);
     }
 
     #[test]

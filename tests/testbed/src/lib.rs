@@ -6,6 +6,7 @@
 //! | --- | --- |
 //! | [`bucket`] | a bucket in a folder |
 //! | [`clock`] | a clock that goes on and can be moved |
+//! | [`collector`] | a collector of traces |
 //! | [`world`] | a table, a clock and keys; each suite's own world stands on one |
 //! | [`table`] | a table in memory by itself |
 //! | [`queues`] | the embedded queues, and a way to watch and break what is done with them |
@@ -24,6 +25,7 @@ pub mod asked;
 pub mod bucket;
 pub mod caller;
 pub mod clock;
+pub mod collector;
 pub mod config;
 pub mod dice;
 pub mod kept;

@@ -23,6 +23,7 @@ mod self_hosted;
 mod statuses;
 mod subscriptions;
 mod terms;
+mod traces;
 mod webhooks;
 
 use testbed::caller::{Bases, Caller};

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use prometheus::proto::MetricFamily;
 use shared::domain::instance::Status;
 use shared::domain::network::Network;
+use shared::trace::Counts;
 
 use super::page::{Page, number};
 use crate::meter::{Events, Meter, Named};
@@ -41,6 +42,8 @@ pub struct Seen<'a> {
     pub waiting_age: Duration,
     /// What the realtime feed has in hand, where it is on.
     pub realtime: Option<Load>,
+    /// What became of spans, where tracing is on.
+    pub spans: Option<Counts>,
 }
 
 /// All families of the page.
@@ -55,6 +58,9 @@ pub fn all(seen: &Seen<'_>) -> Vec<MetricFamily> {
     questions(&mut page, seen.meter);
     if let Some(load) = &seen.realtime {
         realtime(&mut page, load);
+    }
+    if let Some(counts) = &seen.spans {
+        spans(&mut page, counts);
     }
     page.into_families()
 }
@@ -283,6 +289,15 @@ fn realtime(page: &mut Page, load: &Load) {
     ] {
         page.counter(name, help, total);
     }
+}
+
+fn spans(page: &mut Page, counts: &Counts) {
+    page.counters(
+        "waxwing_trace_spans_total",
+        "Spans of traces that were to be sent to the collector, by outcome.",
+        "outcome",
+        [("exported", counts.exported), ("dropped", counts.dropped)],
+    );
 }
 
 /// Counts under the texts of their names.

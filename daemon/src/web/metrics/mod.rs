@@ -1,11 +1,14 @@
-//! `GET /metrics`: what the daemon counts of itself and has in hand, as Prometheus reads it.
+//! `GET /metrics`: what the daemon counts of itself and has in hand, as Prometheus reads it. The same families become CloudWatch's
+//! metrics where that is asked for: `embedded` makes the lines, and `printing` prints them.
 //!
 //! `docs/operations.md` has the table of names, and a test holds the two together. The names are stable: dashboards and alarms go by
 //! them. Units are seconds and bytes. Labels have few values, which are known beforehand, and none says anything of a tenant.
 //! The page is made when somebody asks, of what is in memory: no call goes out for it.
 
+pub mod embedded;
 mod families;
 mod page;
+pub mod printing;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,9 +23,11 @@ use chrono::{DateTime, Utc};
 use prometheus::{TEXT_FORMAT, TextEncoder};
 use shared::clock::Clock;
 use shared::domain::network::Network;
+use shared::trace;
 use tokio::time::Instant;
 use tracing::error;
 
+use self::embedded::Told;
 use self::families::Seen;
 use crate::deps::RoundTrips;
 use crate::lease::HeldShards;
@@ -73,6 +78,12 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&families::all(&self.look()))
     }
 
+    /// The same in CloudWatch's embedded metric format: a line for each set of labels, with what has changed since it was `told`.
+    pub fn lines(&self, told: &mut Told) -> String {
+        let (seen, now) = (self.look(), self.parts.clock.now());
+        told.lines(&families::all(&seen), seen.network, now)
+    }
+
     fn look(&self) -> Seen<'_> {
         let Parts {
             meter,
@@ -99,6 +110,7 @@ impl Metrics {
             working_age: age(oldest.working),
             waiting_age: age(oldest.waiting),
             realtime: realtime.as_ref().map(Realtime::load),
+            spans: trace::tracer().counts(),
         }
     }
 }

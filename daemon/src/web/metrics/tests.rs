@@ -1,5 +1,7 @@
 //! The page against the table that operators read.
 
+mod embedded;
+
 use std::collections::BTreeSet;
 
 use shared::domain::instance::Status;
@@ -34,6 +36,10 @@ fn seen<'a>(meter: &'a Meter, events: &'a Events) -> Seen<'a> {
             cut_off: 7,
             events_dropped: 8,
             events_untold: 9,
+        }),
+        spans: Some(trace::Counts {
+            exported: 10,
+            dropped: 11,
         }),
     }
 }
@@ -148,6 +154,7 @@ fn the_page_has_the_numbers_in_base_units() {
         "waxwing_questions_total{outcome=\"answered\"} 0",
         "waxwing_realtime_sockets 5",
         "waxwing_realtime_events_untold_total 9",
+        "waxwing_trace_spans_total{outcome=\"dropped\"} 11",
     ] {
         assert!(page.lines().any(|found| found == line), "no {line:?} in\n{page}");
     }

@@ -37,6 +37,7 @@ use shared::ids::{InstanceId, MessageId, RequestId};
 use shared::queue::QueueName;
 use shared::storage::counters::Quota;
 use shared::storage::idempotency::Asked;
+use shared::trace;
 use tracing::Instrument as _;
 
 pub use self::job::prepare;
@@ -189,6 +190,7 @@ pub async fn accept(
         Some(context) => context.around(committing).left_future(),
         None => committing.right_future(),
     };
+    let committing = trace::within(trace::current(), committing);
     let record = tokio::spawn(committing.in_current_span())
         .await
         .map_err(|error| ApiError::internal().caused_by(error))??;

@@ -7,6 +7,7 @@ use shared::domain::payload;
 use shared::domain::shard::lane;
 use shared::fault;
 use shared::queue::{OutgoingMessage, QueueError, QueueName};
+use shared::trace;
 use tokio::time::{Instant, timeout_at};
 
 use crate::messaging::MessagingState;
@@ -28,12 +29,25 @@ pub enum Queued {
 /// Sends a job. A send that is not answered is repeated under the same deduplication id, by which the queue drops a
 /// job that it has.
 pub async fn enqueue(state: &MessagingState, sends: &QueueName, job: &SendJob) -> Queued {
+    let mut span = trace::queues::sending(sends);
+    span.show("waxwing.message.id", &job.message);
+    let job = SendJob {
+        trace: span.context(),
+        ..job.clone()
+    };
+    let queued = send(state, sends, job).await;
+    match &queued {
+        Queued::In => {}
+        Queued::NotIn(_) => span.fail("not_queued"),
+        Queued::Unknown(_) => span.fail("unknown"),
+    }
+    queued
+}
+
+async fn send(state: &MessagingState, sends: &QueueName, job: SendJob) -> Queued {
     let group = lane(job.instance, job.chat());
-    let message = OutgoingMessage::fifo(
-        payload::encode(&Job::Send(job.clone())),
-        group,
-        job.message.to_string(),
-    );
+    let id = job.message.to_string();
+    let message = OutgoingMessage::fifo(payload::encode(&Job::Send(job)), group, id);
     let deadline = Instant::now() + state.queue_answer;
     let (mut pause, mut may_be_in) = (FIRST_PAUSE, false);
     loop {

@@ -22,6 +22,7 @@ use shared::storage::StorageError;
 use shared::storage::counters::Quota;
 use shared::storage::messages::Counted;
 use shared::storage::schedule::{Entry, QueuedLater};
+use shared::trace;
 
 use super::accept::quota_exceeded;
 use super::settle::{Written, go_by};
@@ -89,6 +90,11 @@ pub async fn put(
     job: &SendJob,
     at: DateTime<Utc>,
 ) -> Result<(), StorageError> {
+    // The job goes to its queue when it is due, and what is done then belongs to this request.
+    let job = SendJob {
+        trace: trace::current(),
+        ..job.clone()
+    };
     let entry = Entry {
         at,
         message: job.message,
@@ -97,7 +103,7 @@ pub async fn put(
         expires_at: job.expires_at,
         job: Some(QueuedLater {
             group: lane(job.instance, job.chat()),
-            body: payload::encode(&Job::Send(job.clone())),
+            body: payload::encode(&Job::Send(job)),
         }),
     };
     state

@@ -105,6 +105,7 @@ mod tests {
             instance: InstanceId::from_bytes([2; 16]),
             subscription: SubscriptionId::from_bytes([3; 16]),
             needs,
+            trace: None,
             data: "c2VhbGVk".to_owned(),
         }
     }

@@ -89,6 +89,7 @@ async fn seal(
         put_off: None,
         file: None,
         counted_by: None,
+        trace: None,
         content,
         to: name,
     })
