@@ -34,6 +34,7 @@ mod runtime;
 mod secrets;
 mod session;
 mod settings;
+mod sockets;
 mod spool;
 mod status_privacy;
 mod statuses;
