@@ -39,6 +39,7 @@ use super::polls::Polls;
 use super::presence::Presence;
 use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
+use super::sockets::Sockets;
 use super::spool::Spool;
 use super::statuses::Statuses;
 use super::{chats, download, explain, failure, pairing, passkey, people, questions, resend, trust, upload};
@@ -64,6 +65,9 @@ const AUDIENCE_DEADLINE: Duration = Duration::from_secs(30);
 /// How long WhatsApp may take to answer a question.
 const ASK_DEADLINE: Duration = Duration::from_secs(15);
 
+/// How long WhatsApp may take to answer a probe while other things come from it.
+const LONGEST_PROBE: Duration = Duration::from_mins(1);
+
 /// How long an orderly end may take; the library's own flushes have deadlines of 5 s each.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(15);
 
@@ -84,6 +88,7 @@ pub struct WhatsAppSession {
     following: Arc<Following>,
     clock: Arc<dyn Clock>,
     ending: Arc<Ending>,
+    sockets: Sockets,
     /// Ends every task of the session at once.
     stop: CancellationToken,
     /// Cancelled when the session's end was asked for: nothing more is told.
@@ -328,10 +333,16 @@ impl Connection for WhatsAppSession {
         self.answered(asking).await
     }
 
-    async fn probe(&self, deadline: Duration) -> Result<(), SendError> {
-        let ping = self.client.execute(KeepaliveSpec::with_timeout(deadline));
-        let asking = async { ping.await.map_err(failure::of_query) };
-        self.in_time(deadline, asking).await
+    async fn probe(&self, patience: Duration) -> Result<(), SendError> {
+        let ping = self.client.execute(KeepaliveSpec::with_timeout(LONGEST_PROBE));
+        let asking = async {
+            tokio::select! {
+                biased;
+                answer = ping => answer.map_err(failure::of_query),
+                () = self.sockets.silence(patience) => Err(SendError::Timeout),
+            }
+        };
+        self.in_time(LONGEST_PROBE, asking).await
     }
 
     async fn disconnect(&self) {

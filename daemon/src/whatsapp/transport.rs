@@ -103,9 +103,9 @@ async fn dial(
     let port = parsed
         .port_or_known_default()
         .context("the WebSocket's URL has no port")?;
-    let stream = connect(host, port).await?;
+    // Beneath TLS, so that a part of what comes counts as well.
+    let stream = sockets.count(connect(host, port).await?);
     let stream = connector.wrap(host, stream).await.context("the TLS handshake")?;
-    let stream = sockets.count(stream);
     let (socket, _) = ClientBuilder::new()
         .uri(url)?
         .add_header(ORIGIN, HeaderValue::from_static(WHATSAPP_WEB_ORIGIN))?

@@ -118,6 +118,7 @@ impl WhatsAppSession {
             following,
             clock: Arc::clone(&connector.clock),
             ending: Arc::clone(&ending),
+            sockets: dialler.sockets().clone(),
             stop,
             asked: CancellationToken::new(),
             tasks,
