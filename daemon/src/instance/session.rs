@@ -47,8 +47,8 @@ pub enum Ended {
     For(Status, Reason),
     /// The connection was lost: connect again.
     Dropped(String),
-    /// WhatsApp has ended it, and said why.
-    ByWhatsApp(Stop),
+    /// It has ended, as WhatsApp or the session itself says why.
+    Told(Stop),
 }
 
 impl Ended {
@@ -56,7 +56,7 @@ impl Ended {
     fn is_logout(&self) -> bool {
         match self {
             Self::For(status, _) => *status == Status::LoggedOut,
-            Self::ByWhatsApp(stop) => matches!(stop.answer, Answer::End(Status::LoggedOut, _)),
+            Self::Told(stop) => matches!(stop.answer, Answer::End(Status::LoggedOut, _)),
             Self::Stopped | Self::Lost | Self::Dropped(_) => false,
         }
     }
@@ -278,7 +278,7 @@ impl Running<'_> {
             }
             SessionEvent::Stopped(stop) => {
                 self.blames_wire = stop.blames_wire;
-                Some(Ended::ByWhatsApp(stop))
+                Some(Ended::Told(stop))
             }
             // The sorter's.
             SessionEvent::ServerAck { .. } | SessionEvent::Receipt { .. } => None,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use daemon::connection::{SendError, SessionEvent};
+use daemon::stop::{Answer, Course};
 use serde_json::json;
 use shared::domain::content::{Content, Said};
 use shared::ids::MessageId;
@@ -151,6 +152,29 @@ async fn a_session_whose_state_stays_away_ends_and_the_next_one_has_the_message(
         matches!(rest.last(), Some(SessionEvent::Disconnected { .. }))
     });
     state.is_away.store(false, Ordering::SeqCst);
+    let mut session = world.begin_on(state).await;
+    assert_eq!(session.committed().await.content, Content::text("hello"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_meets_the_one_entry_that_cannot_be_read_says_so() {
+    let Ground {
+        world,
+        own,
+        state,
+        mut session,
+        ..
+    } = Ground::new().await;
+    let stranger = world.phone("Carol").await;
+    *state.unreadable.lock().expect("no holder panics") = Some("s#");
+    world.send(&stranger, &own, "hello").await;
+    let rest = session.rest().await;
+    let unreadable = Answer::Return(Course::Unreadable);
+    is(
+        &rest,
+        |rest| matches!(rest.last(), Some(SessionEvent::Stopped(stop)) if stop.answer == unreadable),
+    );
+    *state.unreadable.lock().expect("no holder panics") = None;
     let mut session = world.begin_on(state).await;
     assert_eq!(session.committed().await.content, Content::text("hello"));
 }

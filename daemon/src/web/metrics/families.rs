@@ -111,7 +111,7 @@ fn sessions(page: &mut Page, seen: &Seen<'_>) {
     let pauses = meter.pauses.all().filter(|(course, _)| course.pauses().is_some());
     page.gauges(
         "waxwing_sessions_paused",
-        "Instances that wait out a pause which WhatsApp makes necessary, by reason.",
+        "Instances that wait out a pause between two sessions, by reason.",
         "reason",
         pauses.map(|(course, count)| (course.name(), number(count))),
     );

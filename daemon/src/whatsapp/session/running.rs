@@ -8,13 +8,13 @@ use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info, warn};
+use tracing::{debug, error, info, warn};
 use whatsapp_rust::{Client, RawNodeLease};
 
 use super::DISCONNECT_DEADLINE;
 use crate::connection::SessionEvent;
-use crate::stop::{Answer, Course};
-use crate::store::SessionStore;
+use crate::stop::{Answer, Course, Stop};
+use crate::store::{GivenUp, SessionStore};
 use crate::whatsapp::ending::Ending;
 use crate::whatsapp::outlet::Outlet;
 use crate::whatsapp::stops::Signal;
@@ -33,6 +33,9 @@ const STREAM_DEADLINE: Duration = Duration::from_secs(5);
 /// How long the library may go on without a socket. Settling what a stream has left takes it 5 s at most where all answers, and a
 /// read of session state is given up after 15 s.
 const SOCKETLESS_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How long a look may take whether other entries of a session's state can be read.
+const LOOK_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long closing an abandoned socket may take.
 const HANG_UP_DEADLINE: Duration = Duration::from_secs(1);
@@ -75,20 +78,20 @@ impl SessionTask {
             stop: self.stop.clone(),
         };
         let client = Arc::clone(&self.client);
-        let reason = tokio::select! {
+        let ours = tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
-            () = self.store.inbound_lost().cancelled() => Some("an incoming message could not be stored"),
-            () = self.store.patience().over().cancelled() => Some("session state could not be read"),
-            () = self.outlet.overflow().cancelled() => Some("events were not taken in time"),
+            () = self.store.inbound_lost().cancelled() => Some(lost("an incoming message could not be stored")),
+            () = self.store.patience().over().cancelled() => Some(Box::pin(self.unread()).await),
+            () = self.outlet.overflow().cancelled() => Some(lost("events were not taken in time")),
             () = self.commit_failed.cancelled() => {
                 // The message is buffered and durable: an orderly end keeps it, and it comes again.
                 self.disconnect_in_time().await;
-                Some("an incoming message could not be committed")
+                Some(lost("an incoming message could not be committed"))
             }
             () = self.serve(client, first) => None,
         };
-        if reason.is_some() || self.stop.is_cancelled() {
+        if ours.is_some() || self.stop.is_cancelled() {
             self.store.shut();
         }
         self.stop.cancel();
@@ -101,7 +104,7 @@ impl SessionTask {
         self.client.signal_shutdown_sync();
         drop(self.stanzas);
         if !self.asked.is_cancelled() {
-            let end = Box::pin(end(&self.ending, reason, &self.versions, self.version));
+            let end = Box::pin(end(&self.ending, ours, &self.versions, self.version));
             if let Some(end) = self.asked.run_until_cancelled(end).await {
                 self.outlet.tell_in_time(end).await;
             }
@@ -145,6 +148,22 @@ impl SessionTask {
             PAIRED_DEADLINE
         };
         self.ending.take_paired(patience).await
+    }
+
+    /// Why the session ends whose state could not be read in time. Where the state as a whole is away, the next session begins when
+    /// it is back. Where it is one entry, each session would come to it again.
+    async fn unread(&self) -> Stop {
+        let said = "session state could not be read";
+        let others = tokio::time::timeout(LOOK_DEADLINE, self.store.is_readable()).await;
+        let unread = self.store.patience().given_up().filter(|_| others == Ok(true));
+        let Some(GivenUp { kind, error }) = unread else {
+            return lost(said);
+        };
+        error!(instance.id = %self.instance, kind, error, "an entry of session state cannot be read, and others can: the instance pauses");
+        Stop {
+            answer: Answer::Return(Course::Unreadable),
+            ..lost(said)
+        }
     }
 
     async fn disconnect_in_time(&self) {
@@ -195,13 +214,22 @@ impl Drop for Over {
     }
 }
 
+/// A reason of our own for a session's end, after which there is another soon.
+fn lost(said: &str) -> Stop {
+    Stop {
+        answer: Answer::Return(Course::Lost),
+        said: said.to_owned(),
+        blames_wire: false,
+    }
+}
+
 /// A session's last event: why it is over. `ours` is a reason of our own.
-async fn end(ending: &Ending, ours: Option<&str>, versions: &Versions, version: Version) -> SessionEvent {
+async fn end(ending: &Ending, ours: Option<Stop>, versions: &Versions, version: Version) -> SessionEvent {
     let stop = match (ending.take_stop(), ours) {
         (Some(stop), None) => stop,
         // An end for good stays one, whatever our own reason is.
         (Some(stop), Some(_)) if matches!(stop.answer, Answer::End(..)) => stop,
-        (_, Some(ours)) => return disconnected(ours, false),
+        (_, Some(ours)) => ours,
         (None, None) => Signal::Silent.stop(),
     };
     if stop.answer == Answer::Return(Course::Lost) {
@@ -215,11 +243,8 @@ async fn end(ending: &Ending, ours: Option<&str>, versions: &Versions, version: 
     SessionEvent::Stopped(stop)
 }
 
-fn disconnected(reason: impl Into<String>, blames_wire: bool) -> SessionEvent {
-    SessionEvent::Disconnected {
-        reason: reason.into(),
-        blames_wire,
-    }
+fn disconnected(reason: String, blames_wire: bool) -> SessionEvent {
+    SessionEvent::Disconnected { reason, blames_wire }
 }
 
 /// Stores the last steps of Signal sessions. If that fails, the next session skips what this one had reserved, which
