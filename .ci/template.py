@@ -49,6 +49,7 @@ NOT_GIVEN = {
     ("WAXWING_FAULT_ONCE", "daemon"): "for builds with `fault-hooks`, which are tests' alone",
     ("WAXWING_TRUSTED_PROXIES", "functions"): "API Gateway says who calls; they have no listener",
     ("WAXWING_PUBLIC_URL", "daemon"): "it makes no links to a bucket in S3",
+    ("WAXWING_CLOCK", "daemon"): "a clock that is wrong is corrected",
 }
 # What an allowed action may do to the table; each of them names its keys.
 OF_TABLE = {

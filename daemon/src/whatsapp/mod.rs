@@ -39,6 +39,7 @@ mod spool;
 mod status_privacy;
 mod statuses;
 mod stops;
+mod time;
 mod trust;
 
 mod transport;
@@ -49,3 +50,4 @@ pub use http::{Http, HttpError};
 pub use network::NETWORK;
 pub use settings::{Settings, WhatsAppConnector};
 pub use spool::{Spool, Writer};
+pub use time::go_by;

@@ -40,6 +40,8 @@ pub struct Daemon {
     pub realtime: Option<Realtime>,
     /// Where files are kept while they are in hand; `None` for the system's folder for such files.
     pub spool: Option<PathBuf>,
+    /// Whether the machine's clock is corrected by the table's.
+    pub corrects_clock: bool,
 }
 
 /// What the realtime feed has.
@@ -164,5 +166,14 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
         queue_limits: QueueLimits::default().over(get)?,
         reach: reach(get)?.unwrap_or_default(),
         spool: get("WAXWING_SPOOL").map(PathBuf::from),
+        corrects_clock: corrects_clock(get)?,
     })
+}
+
+fn corrects_clock(get: Lookup<'_>) -> Result<bool, ConfigError> {
+    match get("WAXWING_CLOCK").as_deref() {
+        None | Some("table") => Ok(true),
+        Some("machine") => Ok(false),
+        Some(_) => Err(problem("WAXWING_CLOCK", "must be `table` or `machine`")),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use prometheus::proto::MetricFamily;
 use shared::domain::instance::Status;
 use shared::domain::network::Network;
@@ -25,6 +25,8 @@ pub struct Seen<'a> {
     pub network: Network,
     /// When it began.
     pub began_at: DateTime<Utc>,
+    /// By how much its machine's clock is behind, and corrected.
+    pub clock_behind: TimeDelta,
     /// The memory that it takes, where the system tells.
     pub resident_bytes: Option<u64>,
     /// How many shards its network has.
@@ -73,6 +75,11 @@ fn process(page: &mut Page, seen: &Seen<'_>) {
         "waxwing_start_time_seconds",
         "When the process began, in seconds since 1970.",
         number(began),
+    );
+    page.gauge(
+        "waxwing_clock_behind_seconds",
+        "By how much the machine's clock is behind the time that the daemon goes by.",
+        seen.clock_behind.as_seconds_f64(),
     );
     if let Some(bytes) = seen.resident_bytes {
         page.gauge(
