@@ -3,7 +3,8 @@
 //! The library decrypts a message with what it reads here. Where a read fails it refuses the message, the server drops it, and
 //! nobody sends it again. So reads in the library's own tasks wait until the state answers. After [`MOST`] the session is to end,
 //! which drops the tasks: what they had in hand comes again at the next login, which waits for the state. What the library
-//! acknowledges before it is done with it does not come again: a request to encrypt a message anew, and a status.
+//! acknowledges before it is done with it does not come again: a request to encrypt a message anew, whose message its device then never
+//! reads, and a status, which nobody is told of. (An orderly end waits for such requests, see `whatsapp/runtime.rs`.)
 //!
 //! What we ask the library for in a task of ours is told of a failure at once. But the library holds locks while it reads, so whoever
 //! asks for something that needs them asks [`Patience::is_waiting`] first.

@@ -23,6 +23,7 @@ use shared::ids::MessageId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::debug;
 use wacore::iq::devices::RemoveCompanionDeviceSpec;
 use wacore::iq::keepalive::KeepaliveSpec;
 use whatsapp_rust::{ChatStateType, Client};
@@ -71,6 +72,9 @@ const LONGEST_PROBE: Duration = Duration::from_mins(1);
 /// How long an orderly end may take; the library's own flushes have deadlines of 5 s each.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(15);
 
+/// How long an orderly end waits for messages that are being encrypted anew for who could not read them.
+const RETRIES_DEADLINE: Duration = Duration::from_secs(5);
+
 /// How long the request to unlink may take.
 const LOGOUT_DEADLINE: Duration = Duration::from_secs(25);
 
@@ -94,6 +98,8 @@ pub struct WhatsAppSession {
     /// Cancelled when the session's end was asked for: nothing more is told.
     asked: CancellationToken,
     tasks: TaskTracker,
+    /// Those of the tasks that encrypt messages anew.
+    retries: TaskTracker,
 }
 
 impl WhatsAppSession {
@@ -130,6 +136,18 @@ impl WhatsAppSession {
         let asking = resend::ask_for(client, clock, keys_only, missing);
         self.tasks
             .spawn(self.stop.clone().run_until_cancelled_owned(asking));
+    }
+
+    /// Waits until messages are encrypted anew that somebody could not read: the request is acknowledged, and does not come again.
+    async fn finish_retries(&self) {
+        self.retries.close();
+        let finished = tokio::time::timeout(RETRIES_DEADLINE, self.retries.wait()).await;
+        if finished.is_err() {
+            debug!(
+                left = self.retries.len(),
+                "messages were not encrypted anew before the end"
+            );
+        }
     }
 
     /// Asks the server to take this device off its account. The library's own `logout` does the same, but does not
@@ -347,7 +365,10 @@ impl Connection for WhatsAppSession {
 
     async fn disconnect(&self) {
         self.asked.cancel();
-        let ended = tokio::time::timeout(DISCONNECT_DEADLINE, self.client.disconnect());
+        let ended = async {
+            self.finish_retries().await;
+            tokio::time::timeout(DISCONNECT_DEADLINE, self.client.disconnect()).await
+        };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => {}

@@ -122,6 +122,7 @@ impl WhatsAppSession {
             stop,
             asked: CancellationToken::new(),
             tasks,
+            retries: runtime.retries().clone(),
         };
         let task = SessionTask {
             instance: session.instance,
