@@ -52,6 +52,7 @@ NOT_GIVEN = {
     ("OTEL_SERVICE_NAME", "functions"): "each has a name of its own",
     ("OTEL_SERVICE_NAME", "daemon"): "it has a name of its own",
     ("WAXWING_PUBLIC_URL", "daemon"): "it makes no links to a bucket in S3",
+    ("WAXWING_CLOCK", "daemon"): "a clock that is wrong is corrected",
 }
 # What an allowed action may do to the table; each of them names its keys.
 OF_TABLE = {

@@ -205,8 +205,9 @@ pub trait Connection: Send + Sync + Debug {
     /// Asks WhatsApp something, or has it change something. It ends within its own deadline.
     async fn ask(&self, ask: &Ask) -> Result<Answer, AskError>;
 
-    /// A round trip to the server.
-    async fn probe(&self, deadline: Duration) -> Result<(), SendError>;
+    /// A round trip to the server. An error where nothing at all comes from it for as long as `patience`, and where the answer does
+    /// not come though other things do. It ends within its own deadline.
+    async fn probe(&self, patience: Duration) -> Result<(), SendError>;
 
     /// Ends the session in order: its state is stored, the socket closed.
     async fn disconnect(&self);

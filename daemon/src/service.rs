@@ -16,13 +16,15 @@ use shared::storage::Table;
 use shared::{aws, config, shutdown, telemetry, trace};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
 use crate::app::{App, Parts, Sessions};
+use crate::clock::TableClock;
 use crate::lease::HeldShards;
 use crate::web::metrics::printing::{self, Printing};
 use crate::whatsapp::{NETWORK, Settings};
-use crate::{files, web};
+use crate::{files, web, whatsapp};
 
 /// How long open requests may take to end when the daemon stops.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
@@ -47,6 +49,12 @@ pub async fn run(clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     // The SDK keeps credentials with a configuration, and callers wait while one of them fetches. The leases must not wait
     // for a busy runtime, so they have a configuration of their own.
     let leases = Table::new(&aws::from_environment().await, table.name());
+    let (clock, _keeping) = if config.corrects_clock {
+        let (clock, keeping) = keep_right(clock, table.clone()).await;
+        (clock, Some(keeping))
+    } else {
+        (clock, None)
+    };
     let wrapper = seal::wrapper(&aws_config, &config.wrapping).context("the wrapping key")?;
     let sealer = Arc::new(Sealer::new(table.clone(), wrapper));
     let bucket = Bucket::open(
@@ -116,6 +124,18 @@ pub async fn run(clock: Arc<dyn Clock>) -> anyhow::Result<()> {
         process::exit(1);
     }
     Ok(())
+}
+
+/// This clock, corrected by the table's while the task runs.
+async fn keep_right(machine: Arc<dyn Clock>, table: Table) -> (Arc<dyn Clock>, AbortOnDropHandle<()>) {
+    let clock = Arc::new(TableClock::new(machine));
+    clock.begin(&table).await;
+    if !whatsapp::go_by(Arc::clone(&clock) as Arc<dyn Clock>) {
+        warn!("the WhatsApp library goes by another clock");
+    }
+    let kept = Arc::clone(&clock);
+    let keeping = tokio::spawn(async move { kept.keep(&table).await });
+    (clock, AbortOnDropHandle::new(keeping))
 }
 
 /// Ends the process with status 1 when 20 s have passed since the daemon gave up (see [`HeldShards::is_stuck`]), unless it

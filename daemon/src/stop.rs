@@ -3,7 +3,7 @@
 use shared::domain::instance::Status;
 use shared::domain::reason::Reason;
 
-/// Why WhatsApp has ended or refused a session, and what comes of it.
+/// Why a session has ended or was refused, and what comes of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stop {
     /// What is done.
@@ -34,6 +34,8 @@ pub enum Course {
     Replaced,
     /// WhatsApp ended the connection with an unknown error: the same.
     Refused,
+    /// An entry of the session's state cannot be read, and others can: pauses that grow.
+    Unreadable,
 }
 
 /// The pauses of a course. They are kept with the instance, so that the next session and the shard's next owner know
@@ -90,9 +92,25 @@ const REFUSED: Pauses = Pauses {
     floor: 0,
 };
 
+/// 10 s, 1, 5 and 15 minutes. Each session logs in, and stands until somebody writes what needs the entry. So how long it stood says
+/// nothing, and what counts is that the entry was not missed for hours.
+const UNREADABLE: Pauses = Pauses {
+    reason: Reason::StateUnreadable,
+    seconds: &[10, MINUTE, 5 * MINUTE, 15 * MINUTE],
+    most: None,
+    remembered: 6 * HOUR,
+    floor: 0,
+};
+
 impl Course {
     /// Every course.
-    pub const ALL: &'static [Self] = &[Self::Lost, Self::RateLimited, Self::Replaced, Self::Refused];
+    pub const ALL: &'static [Self] = &[
+        Self::Lost,
+        Self::RateLimited,
+        Self::Replaced,
+        Self::Refused,
+        Self::Unreadable,
+    ];
 
     /// Its pauses, if they are kept with the instance. Those of a lost connection are not (`instance/backoff.rs`).
     pub const fn pauses(self) -> Option<&'static Pauses> {
@@ -101,6 +119,7 @@ impl Course {
             Self::RateLimited => Some(&RATE_LIMITED),
             Self::Replaced => Some(&REPLACED),
             Self::Refused => Some(&REFUSED),
+            Self::Unreadable => Some(&UNREADABLE),
         }
     }
 

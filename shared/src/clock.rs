@@ -9,6 +9,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub trait Clock: Send + Sync + Debug {
     /// Now, in UTC.
     fn now(&self) -> DateTime<Utc>;
+
+    /// By how much the machine's clock is behind what [`Clock::now`] tells, which makes up for that; less than zero where it is
+    /// ahead.
+    fn behind(&self) -> TimeDelta {
+        TimeDelta::zero()
+    }
 }
 
 /// The machine's clock.

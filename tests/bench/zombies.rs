@@ -25,9 +25,9 @@ const AIM: f64 = 30.0;
 /// How many instances are made ready at once, and how many requests are made at once.
 const AT_ONCE: usize = 8;
 
-/// Over how long sessions begin. Each looks every 20 s whether its socket lives, so how long a death goes unnoticed depends on when
+/// Over how long sessions begin. Each looks every 18 s whether its socket lives, so how long a death goes unnoticed depends on when
 /// the session began. Twice that time spreads the looks evenly. They stay so, since each session ends by its own look.
-const SPREAD: Duration = Duration::from_secs(40);
+const SPREAD: Duration = Duration::from_secs(36);
 
 /// The pause between two looks at who has logged in, and so how exact the time of a login is.
 const LOOK: Duration = Duration::from_millis(250);

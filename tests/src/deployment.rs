@@ -263,11 +263,23 @@ impl Starter {
         self.start_in(&surroundings).await
     }
 
-    /// The same for one whose clock is ahead by so many whole seconds, or behind. Only `daemon-under-test` has such a clock.
+    /// The same for one whose clock is ahead by so many whole seconds, or behind, and which does not correct it. Only
+    /// `daemon-under-test` has such a clock.
     pub async fn start_wrong_by(&self, offset: TimeDelta) -> DaemonProcess {
+        self.start_with_clock(offset, "machine").await
+    }
+
+    /// The same for one that corrects it by the table's.
+    pub async fn start_corrected(&self, offset: TimeDelta) -> DaemonProcess {
+        self.start_with_clock(offset, "table").await
+    }
+
+    async fn start_with_clock(&self, offset: TimeDelta, goes_by: &str) -> DaemonProcess {
         let mut surroundings = self.surroundings.clone();
-        let offset = offset.num_seconds().to_string();
-        surroundings.variables.push((CLOCK_OFFSET, offset));
+        surroundings.variables.extend([
+            (CLOCK_OFFSET, offset.num_seconds().to_string()),
+            ("WAXWING_CLOCK", goes_by.to_owned()),
+        ]);
         self.start_in(&surroundings).await
     }
 

@@ -219,6 +219,28 @@ mod tests {
     }
 
     #[test]
+    fn an_entry_that_stays_unreadable_pauses_for_longer_however_long_sessions_stand() {
+        let (mut last, mut at) = (None, now());
+        for whole in [10, 60, 300, 900, 900] {
+            let next = after_stop(Course::Unreadable, last.as_ref(), at, 0.0);
+            let Some(Next::Pause(pause)) = next else {
+                panic!("{next:?}")
+            };
+            assert_eq!((pause.not_before - pause.since).num_seconds(), whole);
+            let asked = cut(&pause, at);
+            assert_eq!(left(&asked, at), Duration::ZERO, "a person ends it");
+            at = pause.not_before + TimeDelta::hours(2);
+            last = Some(pause);
+        }
+        let later = at + TimeDelta::hours(6);
+        let next = after_stop(Course::Unreadable, last.as_ref(), later, 0.0);
+        assert!(
+            matches!(&next, Some(Next::Pause(pause)) if pause.strikes == 1),
+            "{next:?}"
+        );
+    }
+
+    #[test]
     fn a_person_shortens_a_pause_to_its_floor() {
         let next = after_stop(Course::RateLimited, None, now(), 0.0);
         let Some(Next::Pause(pause)) = next else {

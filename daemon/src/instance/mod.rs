@@ -285,7 +285,7 @@ impl Actor {
                 said,
                 blames_wire: false,
             },
-            Ended::ByWhatsApp(stop) => stop,
+            Ended::Told(stop) => stop,
         };
         warn!(instance.id = %self.id, why = stop.said, "the connection is lost");
         self.observer.note_error(stop.said);

@@ -7,7 +7,7 @@ use shared::domain::instance::{Account, Status};
 use shared::domain::reason::Reason;
 use shared::telemetry::chain;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
@@ -25,10 +25,10 @@ use crate::stop::{Answer, Stop};
 /// code within it.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(40);
 
-/// The time between two probes of a connection, and a probe's own deadline: "connected"
-/// means that there was a round trip within their sum.
-const PROBE_INTERVAL: Duration = Duration::from_secs(20);
-const PROBE_DEADLINE: Duration = Duration::from_secs(10);
+/// The time between two probes of a connection, and how long nothing at all may come after one. A socket that dies is found dead
+/// within their sum, which leaves 4 of 30 s for the pause and the login that follow.
+const PROBE_INTERVAL: Duration = Duration::from_secs(18);
+const PROBE_PATIENCE: Duration = Duration::from_secs(8);
 
 /// How long an orderly end may take.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(10);
@@ -47,8 +47,8 @@ pub enum Ended {
     For(Status, Reason),
     /// The connection was lost: connect again.
     Dropped(String),
-    /// WhatsApp has ended it, and said why.
-    ByWhatsApp(Stop),
+    /// It has ended, as WhatsApp or the session itself says why.
+    Told(Stop),
 }
 
 impl Ended {
@@ -56,7 +56,7 @@ impl Ended {
     fn is_logout(&self) -> bool {
         match self {
             Self::For(status, _) => *status == Status::LoggedOut,
-            Self::ByWhatsApp(stop) => matches!(stop.answer, Answer::End(Status::LoggedOut, _)),
+            Self::Told(stop) => matches!(stop.answer, Answer::End(Status::LoggedOut, _)),
             Self::Stopped | Self::Lost | Self::Dropped(_) => false,
         }
     }
@@ -202,6 +202,8 @@ impl Running<'_> {
         let login_deadline = Instant::now() + CONNECT_DEADLINE;
         let mut progressed = false;
         let mut next_probe = tokio::time::interval_at(Instant::now() + PROBE_INTERVAL, PROBE_INTERVAL);
+        // A probe may take longer than that where other things come.
+        next_probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut probing: Option<Probing> = None;
         // Connected instances spend their time here. So what is done now and then is boxed.
         loop {
@@ -234,7 +236,7 @@ impl Running<'_> {
                 _ = next_probe.tick(), if self.connected_at.is_some() && probing.is_none() => {
                     let connection = self.connection.clone();
                     probing = Some(AbortOnDropHandle::new(tokio::spawn(async move {
-                        let alive = connection.probe(PROBE_DEADLINE).await;
+                        let alive = connection.probe(PROBE_PATIENCE).await;
                         alive.map_err(|error| format!("no round trip: {}", chain(&error)))
                     })));
                 }
@@ -276,7 +278,7 @@ impl Running<'_> {
             }
             SessionEvent::Stopped(stop) => {
                 self.blames_wire = stop.blames_wire;
-                Some(Ended::ByWhatsApp(stop))
+                Some(Ended::Told(stop))
             }
             // The sorter's.
             SessionEvent::ServerAck { .. } | SessionEvent::Receipt { .. } => None,
@@ -318,5 +320,19 @@ impl Running<'_> {
         } else {
             Some(Ended::Dropped("the status could not be stored".into()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::backoff::Backoff;
+    use super::*;
+
+    #[test]
+    fn a_socket_that_dies_is_replaced_within_half_a_minute() {
+        let pause = Backoff::default().after_loss(None, 1.0);
+        let login = Duration::from_secs(2);
+        let gone = PROBE_INTERVAL + PROBE_PATIENCE + pause + login;
+        assert!(gone < Duration::from_secs(30), "{gone:?}");
     }
 }

@@ -38,8 +38,8 @@ const ACK_DEADLINE: Duration = Duration::from_secs(20);
 /// it.
 const STANDS: Duration = Duration::from_secs(3);
 
-/// How long the round trip after that may take.
-const PROBE_DEADLINE: Duration = Duration::from_secs(10);
+/// How long nothing at all may come while the round trip after that is waited for.
+const PROBE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a link may still be shown after it has ended.
 const LINK_LAG: Duration = Duration::from_millis(200);
@@ -337,5 +337,5 @@ async fn stands(link: &Link, links: &mut Links) -> bool {
         () = tokio::time::sleep(STANDS) => {}
         _ = links.changed() => return false,
     }
-    link.connection.probe(PROBE_DEADLINE).await.is_ok() && !links.has_changed().unwrap_or(true)
+    link.connection.probe(PROBE_PATIENCE).await.is_ok() && !links.has_changed().unwrap_or(true)
 }

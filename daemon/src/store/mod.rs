@@ -73,7 +73,7 @@ use tokens::Tokens;
 pub use device::DEVICE;
 pub use early::{Early, Found};
 pub use oversize::{MAX_TEXT, is_oversize, is_stub};
-pub use patience::patiently;
+pub use patience::{GivenUp, patiently};
 pub use polls::{CastVote, Counted, NewPoll, StoredPoll};
 pub use signal::session_entry;
 
@@ -222,6 +222,11 @@ impl SessionStore {
     /// The reads of the library's that wait.
     pub fn patience(&self) -> &Patience {
         &self.patience
+    }
+
+    /// Whether the device can be read now, which each session has read as it began. Not of use where what is read waits.
+    pub async fn is_readable(&self) -> bool {
+        self.state.get_noted(DEVICE).await.is_ok()
     }
 
     /// An error where a write would be refused without a request.

@@ -3,11 +3,13 @@
 //! The library decrypts a message with what it reads here. Where a read fails it refuses the message, the server drops it, and
 //! nobody sends it again. So reads in the library's own tasks wait until the state answers. After [`MOST`] the session is to end,
 //! which drops the tasks: what they had in hand comes again at the next login, which waits for the state. What the library
-//! acknowledges before it is done with it does not come again: a request to encrypt a message anew, and a status.
+//! acknowledges before it is done with it does not come again: a request to encrypt a message anew, whose message its device then never
+//! reads, and a status, which nobody is told of. (An orderly end waits for such requests, see `whatsapp/runtime.rs`.)
 //!
 //! What we ask the library for in a task of ours is told of a failure at once. But the library holds locks while it reads, so whoever
 //! asks for something that needs them asks [`Patience::is_waiting`] first.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -42,6 +44,16 @@ pub struct Patience {
     waiting: AtomicUsize,
     most: Duration,
     over: CancellationToken,
+    given_up: OnceLock<GivenUp>,
+}
+
+/// A read that was given up.
+#[derive(Debug)]
+pub struct GivenUp {
+    /// What kind of entry it was to read.
+    pub kind: String,
+    /// Why it failed last.
+    pub error: String,
 }
 
 /// A read that waits.
@@ -59,6 +71,7 @@ impl Patience {
             waiting: AtomicUsize::new(0),
             most,
             over: CancellationToken::new(),
+            given_up: OnceLock::new(),
         }
     }
 
@@ -72,20 +85,30 @@ impl Patience {
         &self.over
     }
 
+    /// The first read that was given up, if one was.
+    pub fn given_up(&self) -> Option<&GivenUp> {
+        self.given_up.get()
+    }
+
     /// Reads an entry of this kind, again and again where the task is a patient one and the failure may pass.
     pub async fn read<T, F>(&self, kind: &str, attempt: impl Fn() -> F) -> Result<T, StorageError>
     where
         F: Future<Output = Result<T, StorageError>>,
     {
         let until = Instant::now() + self.most;
-        let error = match attempt().await {
+        let mut error = match attempt().await {
             Err(error) if waits(&error) => error,
             done => return done,
         };
         let _waiting = self.wait(kind, &error);
-        if let Ok(done) = tokio::time::timeout_at(until, again(attempt)).await {
+        if let Ok(done) = tokio::time::timeout_at(until, again(attempt, &mut error)).await {
             return done;
         }
+        // Of several the first counts.
+        let _ = self.given_up.set(GivenUp {
+            kind: kind.to_owned(),
+            error: chain(&error),
+        });
         self.over.cancel();
         // The end of the session drops this.
         std::future::pending().await
@@ -102,8 +125,8 @@ impl Patience {
     }
 }
 
-/// Tries a read, with pauses that grow, until it ends in another way than by a failure that may pass.
-async fn again<T, F>(attempt: impl Fn() -> F) -> Result<T, StorageError>
+/// Tries a read, with pauses that grow, until it ends in another way than by a failure that may pass. `last` is the last failure.
+async fn again<T, F>(attempt: impl Fn() -> F, last: &mut StorageError) -> Result<T, StorageError>
 where
     F: Future<Output = Result<T, StorageError>>,
 {
@@ -113,7 +136,7 @@ where
         tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..=1.0))).await;
         pause = LONGEST_PAUSE.min(pause * 2);
         match attempt().await {
-            Err(error) if waits(&error) => {}
+            Err(error) if waits(&error) => *last = error,
             done => return done,
         }
     }
@@ -194,6 +217,9 @@ mod tests {
         }
         assert!((&mut reading).now_or_never().is_none());
         assert!(patience.is_waiting());
+        let given_up = patience.given_up().expect("a read");
+        assert_eq!(given_up.kind, "s");
+        assert!(given_up.error.ends_with("as the test wants it"), "{given_up:?}");
         drop(reading);
         assert!(!patience.is_waiting());
     }

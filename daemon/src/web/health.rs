@@ -179,6 +179,10 @@ impl Health {
                 is_alone,
                 "several daemons live, and WAXWING_REDIS_URL is not set: each one's sockets miss the others' events",
             ),
+            (
+                clock.behind().is_zero(),
+                "the machine's clock is wrong, and the daemon goes by the table's: set it",
+            ),
         ];
         let problems = problems.into_iter().filter(|(is_fine, _)| !is_fine);
         Readiness {

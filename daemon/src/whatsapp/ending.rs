@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use shared::domain::instance::Status;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -74,6 +75,8 @@ impl Ending {
     /// Forgets what was noted of a stream, since the session goes on after it.
     pub fn forget(&self) {
         self.noted.lock().expect("no holder panics").take();
+        // That stream has ended by itself, where it was to be ended.
+        let _ = self.hang_up.notified().now_or_never();
     }
 
     /// Notes something that ends the session, or may.
@@ -114,7 +117,6 @@ fn weight(stop: &Stop) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use futures::FutureExt as _;
     use wacore::net::DisconnectReason;
     use wacore::types::events::ConnectFailureReason;
 
@@ -142,6 +144,20 @@ mod tests {
         assert_eq!(answer_to(&[lost, limited, unlinked.clone()]), out);
         assert_eq!(answer_to(&[unlinked, locked]), out, "the first of two ends");
         assert_eq!(Ending::default().take_stop(), None);
+    }
+
+    #[test]
+    fn a_stream_that_was_to_be_ended_does_not_end_the_next() {
+        let ending = Ending::default();
+        let unavailable = Signal::Stream(StreamError::Code(503));
+        ending.note(&unavailable);
+        assert!(
+            ending.hung_up().now_or_never().is_some(),
+            "the stream is to be ended"
+        );
+        ending.note(&unavailable);
+        ending.forget();
+        assert!(ending.hung_up().now_or_never().is_none());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use wacore::types::events::{
     TemporaryBan,
 };
 use wacore::types::presence::ReceiptType;
+use wacore_binary::NodeRef;
 use whatsapp_rust::Client;
 use whatsapp_rust::sync_task::MajorSyncTask;
 
@@ -23,7 +24,7 @@ use super::outlet::Outlet;
 use super::own_chat::OwnChat;
 use super::people;
 use super::presence::Presence;
-use super::runtime::SessionRuntime;
+use super::runtime::{SessionRuntime, note_retry};
 use super::stops::{Signal, StreamError};
 use crate::connection::{ReceiptKind, SessionEvent};
 use crate::stop::Stop;
@@ -69,6 +70,12 @@ const KINDS: [EventKind; 21] = [
     EventKind::ContactUpdate,
     EventKind::AppStateSyncFailed,
 ];
+
+/// Whether a device asks with this stanza to encrypt a message anew.
+fn is_retry(node: &NodeRef<'_>) -> bool {
+    let kind = node.get_attr("type");
+    node.tag.as_ref() == "receipt" && kind.is_some_and(|kind| kind.as_str() == "retry")
+}
 
 impl EventHandler for Translator {
     fn handle_event(&self, event: std::sync::Arc<Event>) {
@@ -121,6 +128,10 @@ impl Translator {
                 }
                 self.keys_only.note(node.get());
                 self.notices.note(node.get(), || self.own());
+                // Last, since the next task that is begun is to be the library's.
+                if is_retry(node.get()) {
+                    note_retry();
+                }
                 return None;
             }
             Event::ContactUpdate(update) => {

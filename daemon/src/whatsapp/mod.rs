@@ -34,10 +34,12 @@ mod runtime;
 mod secrets;
 mod session;
 mod settings;
+mod sockets;
 mod spool;
 mod status_privacy;
 mod statuses;
 mod stops;
+mod time;
 mod trust;
 
 mod transport;
@@ -48,3 +50,4 @@ pub use http::{Http, HttpError};
 pub use network::NETWORK;
 pub use settings::{Settings, WhatsAppConnector};
 pub use spool::{Spool, Writer};
+pub use time::go_by;

@@ -1,5 +1,10 @@
 //! Runs the library's tasks so that they can be counted and stopped together.
+//!
+//! Some of them must not be stopped by an end that can wait: the library acknowledges a request to encrypt a message anew before it
+//! has done it, in a task of its own, and nobody asks again. Such a task is known by what begins it: the library handles a
+//! stanza in one task, shows it there ([`note_retry`] is called then), and begins the task right after.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -10,16 +15,37 @@ use wacore::runtime::{AbortHandle, Runtime};
 
 use crate::store::patiently;
 
+tokio::task_local! {
+    /// Whether the task that the present one begins next does what a request to encrypt anew asks for.
+    static BEGINS_RETRY: Cell<bool>;
+}
+
+/// The library handles a request to encrypt a message anew in the present task.
+pub fn note_retry() {
+    // Not in a task of a session's: then nothing waits for it.
+    let _ = BEGINS_RETRY.try_with(|begins| begins.set(true));
+}
+
 /// The runtime of one session: its tasks end at once when it is stopped. What they read of the session's state waits for it.
 #[derive(Debug, Clone)]
 pub struct SessionRuntime {
     tasks: TaskTracker,
     stop: CancellationToken,
+    retries: TaskTracker,
 }
 
 impl SessionRuntime {
     pub fn new(tasks: TaskTracker, stop: CancellationToken) -> Self {
-        Self { tasks, stop }
+        Self {
+            tasks,
+            stop,
+            retries: TaskTracker::new(),
+        }
+    }
+
+    /// Those of its tasks that encrypt messages anew for who has asked for it.
+    pub fn retries(&self) -> &TaskTracker {
+        &self.retries
     }
 }
 
@@ -27,12 +53,15 @@ type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl Runtime for SessionRuntime {
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send + 'static>>) -> AbortHandle {
+        let begins_retry = BEGINS_RETRY.try_with(Cell::take).unwrap_or_default();
+        let retry = begins_retry.then(|| self.retries.token());
         let stop = self.stop.clone();
         let task = self.tasks.spawn(async move {
+            let _retry = retry;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => {}
-                () = patiently(future) => {}
+                () = BEGINS_RETRY.scope(Cell::new(false), patiently(future)) => {}
             }
         });
         AbortHandle::new(move || task.abort())
@@ -52,5 +81,55 @@ impl Runtime for SessionRuntime {
 
     fn yield_now(&self) -> Option<Task> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use testbed::wait::in_time;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_request_to_encrypt_anew_begins_is_waited_for_and_nothing_else() {
+        let runtime = SessionRuntime::new(TaskTracker::new(), CancellationToken::new());
+        let (done, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (inner, until, all) = (runtime.clone(), Arc::clone(&done), Arc::clone(&begun));
+        let handling = async move {
+            note_retry();
+            inner
+                .spawn(Box::pin(async move { until.notified().await }))
+                .detach();
+            // Not for that request.
+            inner.spawn(Box::pin(std::future::pending())).detach();
+            all.notify_one();
+        };
+        runtime.spawn(Box::pin(handling)).detach();
+        in_time("all tasks", begun.notified()).await;
+        assert_eq!(runtime.retries().len(), 1);
+        runtime.retries().close();
+        done.notify_one();
+        in_time("the end of the one", runtime.retries().wait()).await;
+    }
+
+    #[tokio::test]
+    async fn a_task_that_is_stopped_is_not_waited_for() {
+        let stop = CancellationToken::new();
+        let runtime = SessionRuntime::new(TaskTracker::new(), stop.clone());
+        let (inner, begun) = (runtime.clone(), Arc::new(Notify::new()));
+        let all = Arc::clone(&begun);
+        let handling = async move {
+            note_retry();
+            inner.spawn(Box::pin(std::future::pending())).detach();
+            all.notify_one();
+        };
+        runtime.spawn(Box::pin(handling)).detach();
+        in_time("both tasks", begun.notified()).await;
+        runtime.retries().close();
+        stop.cancel();
+        in_time("the end of both", runtime.retries().wait()).await;
     }
 }

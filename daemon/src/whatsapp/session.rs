@@ -23,6 +23,7 @@ use shared::ids::MessageId;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::debug;
 use wacore::iq::devices::RemoveCompanionDeviceSpec;
 use wacore::iq::keepalive::KeepaliveSpec;
 use whatsapp_rust::{ChatStateType, Client};
@@ -39,6 +40,7 @@ use super::polls::Polls;
 use super::presence::Presence;
 use super::runtime::SessionRuntime;
 use super::secrets::MessageSecrets;
+use super::sockets::Sockets;
 use super::spool::Spool;
 use super::statuses::Statuses;
 use super::{chats, download, explain, failure, pairing, passkey, people, questions, resend, trust, upload};
@@ -64,8 +66,14 @@ const AUDIENCE_DEADLINE: Duration = Duration::from_secs(30);
 /// How long WhatsApp may take to answer a question.
 const ASK_DEADLINE: Duration = Duration::from_secs(15);
 
+/// How long WhatsApp may take to answer a probe while other things come from it.
+const LONGEST_PROBE: Duration = Duration::from_mins(1);
+
 /// How long an orderly end may take; the library's own flushes have deadlines of 5 s each.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(15);
+
+/// How long an orderly end waits for messages that are being encrypted anew for who could not read them.
+const RETRIES_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long the request to unlink may take.
 const LOGOUT_DEADLINE: Duration = Duration::from_secs(25);
@@ -84,11 +92,14 @@ pub struct WhatsAppSession {
     following: Arc<Following>,
     clock: Arc<dyn Clock>,
     ending: Arc<Ending>,
+    sockets: Sockets,
     /// Ends every task of the session at once.
     stop: CancellationToken,
     /// Cancelled when the session's end was asked for: nothing more is told.
     asked: CancellationToken,
     tasks: TaskTracker,
+    /// Those of the tasks that encrypt messages anew.
+    retries: TaskTracker,
 }
 
 impl WhatsAppSession {
@@ -125,6 +136,18 @@ impl WhatsAppSession {
         let asking = resend::ask_for(client, clock, keys_only, missing);
         self.tasks
             .spawn(self.stop.clone().run_until_cancelled_owned(asking));
+    }
+
+    /// Waits until messages are encrypted anew that somebody could not read: the request is acknowledged, and does not come again.
+    async fn finish_retries(&self) {
+        self.retries.close();
+        let finished = tokio::time::timeout(RETRIES_DEADLINE, self.retries.wait()).await;
+        if finished.is_err() {
+            debug!(
+                left = self.retries.len(),
+                "messages were not encrypted anew before the end"
+            );
+        }
     }
 
     /// Asks the server to take this device off its account. The library's own `logout` does the same, but does not
@@ -328,15 +351,24 @@ impl Connection for WhatsAppSession {
         self.answered(asking).await
     }
 
-    async fn probe(&self, deadline: Duration) -> Result<(), SendError> {
-        let ping = self.client.execute(KeepaliveSpec::with_timeout(deadline));
-        let asking = async { ping.await.map_err(failure::of_query) };
-        self.in_time(deadline, asking).await
+    async fn probe(&self, patience: Duration) -> Result<(), SendError> {
+        let ping = self.client.execute(KeepaliveSpec::with_timeout(LONGEST_PROBE));
+        let asking = async {
+            tokio::select! {
+                biased;
+                answer = ping => answer.map_err(failure::of_query),
+                () = self.sockets.silence(patience) => Err(SendError::Timeout),
+            }
+        };
+        self.in_time(LONGEST_PROBE, asking).await
     }
 
     async fn disconnect(&self) {
         self.asked.cancel();
-        let ended = tokio::time::timeout(DISCONNECT_DEADLINE, self.client.disconnect());
+        let ended = async {
+            self.finish_retries().await;
+            tokio::time::timeout(DISCONNECT_DEADLINE, self.client.disconnect()).await
+        };
         tokio::select! {
             biased;
             () = self.stop.cancelled() => {}

@@ -19,6 +19,7 @@ use whatsapp_rust::async_channel::Receiver;
 use whatsapp_rust_tokio_transport::{default_tls_connector, from_websocket};
 
 use super::ending::Ending;
+use super::sockets::Sockets;
 use super::stops::Signal;
 
 /// How long one address of the server may take to accept a connection, before the next is
@@ -33,6 +34,7 @@ static TLS: LazyLock<Connector> = LazyLock::new(default_tls_connector);
 pub struct Dialler {
     url: Arc<str>,
     ending: Arc<Ending>,
+    sockets: Sockets,
     last: Arc<Mutex<Option<Arc<dyn Transport>>>>,
 }
 
@@ -42,8 +44,19 @@ impl Dialler {
         Self {
             url: url.into(),
             ending,
+            sockets: Sockets::default(),
             last: Arc::default(),
         }
+    }
+
+    /// The sockets that were opened here.
+    pub fn sockets(&self) -> &Sockets {
+        &self.sockets
+    }
+
+    /// Remembers the last socket.
+    pub fn remember(&self, transport: Arc<dyn Transport>) {
+        *self.last.lock().expect("no holder panics") = Some(transport);
     }
 
     /// Closes the last socket, whatever the client is doing.
@@ -58,9 +71,9 @@ impl Dialler {
 #[async_trait]
 impl TransportFactory for Dialler {
     async fn create_transport(&self) -> anyhow::Result<(Arc<dyn Transport>, Receiver<TransportEvent>)> {
-        let dialled = dial(&self.url).await;
+        let dialled = dial(&self.url, &self.sockets).await;
         let (transport, events) = dialled.inspect_err(|error| self.ending.note(&refusal(error)))?;
-        *self.last.lock().expect("no holder panics") = Some(Arc::clone(&transport));
+        self.remember(Arc::clone(&transport));
         Ok((transport, events))
     }
 }
@@ -74,7 +87,10 @@ fn refusal(error: &anyhow::Error) -> Signal {
     status.map_or(Signal::Unreachable, Signal::Upgrade)
 }
 
-async fn dial(url: &str) -> anyhow::Result<(Arc<dyn Transport>, Receiver<TransportEvent>)> {
+async fn dial(
+    url: &str,
+    sockets: &Sockets,
+) -> anyhow::Result<(Arc<dyn Transport>, Receiver<TransportEvent>)> {
     let parsed = Url::parse(url).context("the WebSocket's URL")?;
     let connector = match parsed.scheme() {
         "wss" => &*TLS,
@@ -87,7 +103,8 @@ async fn dial(url: &str) -> anyhow::Result<(Arc<dyn Transport>, Receiver<Transpo
     let port = parsed
         .port_or_known_default()
         .context("the WebSocket's URL has no port")?;
-    let stream = connect(host, port).await?;
+    // Beneath TLS, so that a part of what comes counts as well.
+    let stream = sockets.count(connect(host, port).await?);
     let stream = connector.wrap(host, stream).await.context("the TLS handshake")?;
     let (socket, _) = ClientBuilder::new()
         .uri(url)?

@@ -69,7 +69,7 @@ async fn a_lost_or_replaced_connection_is_made_again() {
     }
 }
 
-/// Probes go out every 20 s.
+/// Probes go out every 18 s.
 #[tokio::test]
 async fn a_connection_without_a_round_trip_is_made_again() {
     let world = World::new().await;

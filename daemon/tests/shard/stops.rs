@@ -129,6 +129,35 @@ async fn a_request_made_while_nobody_served_shortens_the_pause_too() {
 }
 
 #[tokio::test]
+async fn an_entry_that_cannot_be_read_pauses_its_instance_and_says_so() {
+    let world = World::new().await;
+    let mut daemon = world.daemon("a").await;
+    let (instance, mut session) = world.connected(&mut daemon).await;
+    for strikes in 1..=2 {
+        let said = "session state could not be read";
+        session
+            .tell(stopped(Answer::Return(Course::Unreadable), said))
+            .await;
+        let paused = until("the pause", async || {
+            let observed = world.load(&instance).await.observed;
+            let is_paused = observed.reason.as_deref() == Some("STATE_UNREADABLE");
+            is_paused.then_some(observed)
+        })
+        .await;
+        assert_eq!(paused.status, Status::Reconnecting);
+        assert_eq!(paused.last_error.as_deref(), Some(said));
+        assert_eq!(paused.pause.map(|pause| pause.strikes), Some(strikes));
+        // Somebody has mended it, and asks.
+        world.want(&instance, Wanted::Connected).await;
+        session = daemon.session().await;
+        session.log_in().await;
+        world.until_status(&instance, Status::Connected).await;
+        // It stands well, since nobody writes what needs the entry.
+        world.clock.advance(TimeDelta::hours(1));
+    }
+}
+
+#[tokio::test]
 async fn two_clients_do_not_throw_each_other_out_for_ever() {
     let world = World::new().await;
     let mut daemon = world.daemon("0").await;

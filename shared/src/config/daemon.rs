@@ -42,6 +42,8 @@ pub struct Daemon {
     pub spool: Option<PathBuf>,
     /// Whether it prints its metrics for CloudWatch.
     pub emf: bool,
+    /// Whether the machine's clock is corrected by the table's.
+    pub corrects_clock: bool,
 }
 
 /// What the realtime feed has.
@@ -167,5 +169,14 @@ pub(super) fn read(get: Lookup<'_>) -> Result<Daemon, ConfigError> {
         reach: reach(get)?.unwrap_or_default(),
         spool: get("WAXWING_SPOOL").map(PathBuf::from),
         emf: switch(get, "WAXWING_EMF")?,
+        corrects_clock: corrects_clock(get)?,
     })
+}
+
+fn corrects_clock(get: Lookup<'_>) -> Result<bool, ConfigError> {
+    match get("WAXWING_CLOCK").as_deref() {
+        None | Some("table") => Ok(true),
+        Some("machine") => Ok(false),
+        Some(_) => Err(problem("WAXWING_CLOCK", "must be `table` or `machine`")),
+    }
 }

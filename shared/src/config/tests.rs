@@ -143,6 +143,23 @@ fn each_function_asks_for_what_it_needs_alone() {
 }
 
 #[test]
+fn a_daemon_corrects_its_clock_unless_it_is_told_not_to() {
+    let corrects = |clock: Option<&str>| {
+        let lookup = |name: &str| match name {
+            "WAXWING_KEY_FILE" | "WAXWING_BUCKET" => Some("waxwing".to_owned()),
+            "WAXWING_CLOCK" => clock.map(str::to_owned),
+            _ => None,
+        };
+        daemon::read(&lookup).map(|config| config.corrects_clock)
+    };
+    assert_eq!(corrects(None), Ok(true));
+    assert_eq!(corrects(Some("table")), Ok(true));
+    assert_eq!(corrects(Some("machine")), Ok(false));
+    let error = corrects(Some("sundial")).expect_err("no such clock").to_string();
+    assert_eq!(error, "WAXWING_CLOCK must be `table` or `machine`");
+}
+
+#[test]
 fn mail_is_off_a_folder_ses_or_a_server_and_wants_a_sender() {
     assert_eq!(mail::read(&get(&[])), Ok(None));
     assert_eq!(

@@ -52,6 +52,8 @@ text_enum! {
         Replaced = "REPLACED",
         /// WhatsApp asks for fewer requests: the connection waits.
         RateLimited = "RATE_LIMITED",
+        /// An entry of its session state cannot be read, while others can: the connection waits.
+        StateUnreadable = "STATE_UNREADABLE",
     }
 }
 

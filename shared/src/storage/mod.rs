@@ -36,6 +36,7 @@ pub mod sessions;
 pub mod setup;
 pub mod standings;
 mod table;
+mod time;
 pub mod webhooks;
 
 pub use error::{StorageError, classify};

@@ -6,6 +6,7 @@
 
 mod case;
 mod cases;
+mod clocks;
 mod stack;
 mod traffic;
 mod verdict;

@@ -15,7 +15,7 @@ use tests::flow::{Paired, pair};
 use tests::inside;
 use tests::phones::Phones;
 
-const DAEMON: &str = env!("CARGO_BIN_EXE_daemon-under-test");
+pub const DAEMON: &str = env!("CARGO_BIN_EXE_daemon-under-test");
 
 /// Shards of the network: more than daemons, so that each has some.
 const SHARDS: u32 = 4;

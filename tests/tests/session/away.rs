@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use daemon::connection::{SendError, SessionEvent};
+use daemon::stop::{Answer, Course};
 use serde_json::json;
 use shared::domain::content::{Content, Said};
 use shared::ids::MessageId;
@@ -153,4 +154,72 @@ async fn a_session_whose_state_stays_away_ends_and_the_next_one_has_the_message(
     state.is_away.store(false, Ordering::SeqCst);
     let mut session = world.begin_on(state).await;
     assert_eq!(session.committed().await.content, Content::text("hello"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_meets_the_one_entry_that_cannot_be_read_says_so() {
+    let Ground {
+        world,
+        own,
+        state,
+        mut session,
+        ..
+    } = Ground::new().await;
+    let stranger = world.phone("Carol").await;
+    *state.unreadable.lock().expect("no holder panics") = Some("s#");
+    world.send(&stranger, &own, "hello").await;
+    let rest = session.rest().await;
+    let unreadable = Answer::Return(Course::Unreadable);
+    is(
+        &rest,
+        |rest| matches!(rest.last(), Some(SessionEvent::Stopped(stop)) if stop.answer == unreadable),
+    );
+    *state.unreadable.lock().expect("no holder panics") = None;
+    let mut session = world.begin_on(state).await;
+    assert_eq!(session.committed().await.content, Content::text("hello"));
+}
+
+/// The request is acknowledged before it is done, so nobody makes it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_orderly_end_waits_for_a_message_that_is_encrypted_anew() {
+    let Ground {
+        world,
+        own,
+        other,
+        state,
+        mut session,
+    } = Ground::new().await;
+    let message = MessageId::from_bytes([7; 16]);
+    let (id, said) = (message.to_whatsapp(), Said::text("hello"));
+    let sent = session.connection.send(message, &to(&other), &said).await;
+    sent.expect("on the wire");
+    assert_eq!(session.acknowledged(&id).await, None);
+    world.inbox(&other, |inbox| inbox.len() == 1).await;
+    session.connection.disconnect().await;
+    world.quiet().await;
+
+    // The next session has the message's copy in its state alone.
+    let mut session = world.begin_on(Arc::clone(&state) as _).await;
+    session.connected().await;
+    *state.unreadable.lock().expect("no holder panics") = Some("sent#");
+    let from = format!("{other}@s.whatsapp.net");
+    let request = json!({
+        "tag": "receipt",
+        "attrs": {"id": id, "from": from, "type": "retry", "t": "1"},
+        "children": [{"tag": "retry", "attrs": {"v": "1", "count": "1", "id": id, "t": "1"}}],
+    });
+    let failing = state.fails();
+    let path = format!("/admin/phones/{own}/stanza");
+    let asking = world.admin(&path, request);
+    tokio::join!(failing, asking);
+    let mended = async {
+        state.fails().await;
+        state.fails().await;
+        *state.unreadable.lock().expect("no holder panics") = None;
+    };
+    tokio::join!(session.connection.disconnect(), mended);
+    let inbox = world
+        .inbox(&other, |inbox| inbox.iter().any(|entry| entry["copies"] == 2))
+        .await;
+    assert_eq!(inbox.len(), 1, "it is shown once");
 }

@@ -1,7 +1,7 @@
 //! Session state that fails as a test wants it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,6 +19,8 @@ pub struct Failing {
     pub forget: AtomicBool,
     /// Nothing can be read.
     pub is_away: AtomicBool,
+    /// Nothing whose key begins like this can be read, if there is such a beginning.
+    pub unreadable: Mutex<Option<&'static str>>,
     /// How many reads have failed.
     pub failed: AtomicUsize,
 }
@@ -31,6 +33,7 @@ impl Failing {
             refuse: AtomicBool::default(),
             forget: AtomicBool::default(),
             is_away: AtomicBool::default(),
+            unreadable: Mutex::default(),
             failed: AtomicUsize::default(),
         })
     }
@@ -45,12 +48,17 @@ impl Failing {
     }
 
     /// Nothing where it can be read.
-    fn readable(&self) -> Result<(), StorageError> {
-        if self.is_away.load(Ordering::SeqCst) {
-            self.failed.fetch_add(1, Ordering::SeqCst);
-            return Err(unavailable());
-        }
-        Ok(())
+    fn readable(&self, key: &str) -> Result<(), StorageError> {
+        let unreadable = *self.unreadable.lock().expect("no holder panics");
+        let error = match unreadable {
+            _ if self.is_away.load(Ordering::SeqCst) => unavailable(),
+            Some(unreadable) if key.starts_with(unreadable) => {
+                StorageError::Unknown("as the test wants it".into())
+            }
+            _ => return Ok(()),
+        };
+        self.failed.fetch_add(1, Ordering::SeqCst);
+        Err(error)
     }
 
     /// Whether a value of `key` is to be stored.
@@ -72,17 +80,19 @@ impl SessionState for Failing {
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>, StorageError> {
-        self.readable()?;
+        self.readable(key)?;
         self.inner.get(key).await
     }
 
     async fn get_noted(&self, key: &str) -> Result<Option<(Vec<u8>, Option<i64>)>, StorageError> {
-        self.readable()?;
+        self.readable(key)?;
         self.inner.get_noted(key).await
     }
 
     async fn get_many(&self, keys: &[String]) -> Result<Vec<(String, Vec<u8>)>, StorageError> {
-        self.readable()?;
+        for key in keys {
+            self.readable(key)?;
+        }
         self.inner.get_many(keys).await
     }
 
@@ -126,17 +136,17 @@ impl SessionState for Failing {
     }
 
     async fn is_deleted(&self, key: &str) -> Result<bool, StorageError> {
-        self.readable()?;
+        self.readable(key)?;
         self.inner.is_deleted(key).await
     }
 
     async fn keys(&self, prefix: &str, after: Option<&str>) -> Result<Page<Listed>, StorageError> {
-        self.readable()?;
+        self.readable(prefix)?;
         self.inner.keys(prefix, after).await
     }
 
     async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Page<(String, Vec<u8>)>, StorageError> {
-        self.readable()?;
+        self.readable(prefix)?;
         self.inner.page(prefix, after).await
     }
 

@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use daemon::connection::SessionEvent;
+use daemon::connection::{SendError, SessionEvent};
 use daemon::stop::{Answer, Course};
 use serde_json::json;
 use shared::domain::content::{Content, Said};
 use shared::domain::instance::Status;
 use shared::ids::MessageId;
 use testbed::wait::DEADLINE;
+use tokio::time::Instant;
 
 use crate::failing::Failing;
 use crate::world::{World, ends_as, is, text_of, to};
@@ -255,6 +257,20 @@ async fn a_session_that_another_replaces_says_so() {
         |rest| matches!(rest.last(), Some(SessionEvent::Stopped(stop)) if stop.answer == replaced),
     );
     second.connection.probe(DEADLINE).await.expect("a round trip");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_over_which_nothing_comes_is_dead() {
+    let world = World::new().await;
+    let own = world.phone("Instance").await;
+    let session = world.paired(&own, 1).await;
+    session.connection.probe(DEADLINE).await.expect("a round trip");
+    let fault = json!({"target": {"phone": own}, "fault": "no-pong"});
+    world.admin("/admin/faults", fault).await;
+    let asked_at = Instant::now();
+    let dead = session.connection.probe(Duration::from_secs(1)).await;
+    assert!(matches!(dead, Err(SendError::Timeout)), "{dead:?}");
+    assert!(asked_at.elapsed() >= Duration::from_secs(1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use prometheus::proto::MetricFamily;
 use shared::domain::instance::Status;
 use shared::domain::network::Network;
@@ -26,6 +26,8 @@ pub struct Seen<'a> {
     pub network: Network,
     /// When it began.
     pub began_at: DateTime<Utc>,
+    /// By how much its machine's clock is behind, and corrected.
+    pub clock_behind: TimeDelta,
     /// The memory that it takes, where the system tells.
     pub resident_bytes: Option<u64>,
     /// How many shards its network has.
@@ -80,6 +82,11 @@ fn process(page: &mut Page, seen: &Seen<'_>) {
         "When the process began, in seconds since 1970.",
         number(began),
     );
+    page.gauge(
+        "waxwing_clock_behind_seconds",
+        "By how much the machine's clock is behind the time that the daemon goes by.",
+        seen.clock_behind.as_seconds_f64(),
+    );
     if let Some(bytes) = seen.resident_bytes {
         page.gauge(
             "waxwing_resident_memory_bytes",
@@ -117,7 +124,7 @@ fn sessions(page: &mut Page, seen: &Seen<'_>) {
     let pauses = meter.pauses.all().filter(|(course, _)| course.pauses().is_some());
     page.gauges(
         "waxwing_sessions_paused",
-        "Instances that wait out a pause which WhatsApp makes necessary, by reason.",
+        "Instances that wait out a pause between two sessions, by reason.",
         "reason",
         pauses.map(|(course, count)| (course.name(), number(count))),
     );

@@ -102,6 +102,7 @@ impl Metrics {
             events,
             network: *network,
             began_at: self.began_at,
+            clock_behind: clock.behind(),
             resident_bytes: resident_bytes(),
             shards: *shards,
             shards_held: holding.get().len(),

@@ -4,6 +4,7 @@ mod embedded;
 
 use std::collections::BTreeSet;
 
+use chrono::TimeDelta;
 use shared::domain::instance::Status;
 
 use super::*;
@@ -21,6 +22,7 @@ fn seen<'a>(meter: &'a Meter, events: &'a Events) -> Seen<'a> {
         events,
         network: Network::Sandbox,
         began_at: DateTime::UNIX_EPOCH,
+        clock_behind: TimeDelta::milliseconds(-3_600_500),
         resident_bytes: Some(8_388_608),
         shards: 4,
         shards_held: 2,
@@ -127,6 +129,7 @@ fn the_page_has_the_numbers_in_base_units() {
     for line in [
         build.as_str(),
         "waxwing_start_time_seconds 0",
+        "waxwing_clock_behind_seconds -3600.5",
         "waxwing_resident_memory_bytes 8388608",
         "waxwing_shards 4",
         "waxwing_shards_held 2",

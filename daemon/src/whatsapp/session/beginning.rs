@@ -118,9 +118,11 @@ impl WhatsAppSession {
             following,
             clock: Arc::clone(&connector.clock),
             ending: Arc::clone(&ending),
+            sockets: dialler.sockets().clone(),
             stop,
             asked: CancellationToken::new(),
             tasks,
+            retries: runtime.retries().clone(),
         };
         let task = SessionTask {
             instance: session.instance,

@@ -8,13 +8,13 @@ use shared::domain::reason::Reason;
 use shared::ids::InstanceId;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, info};
+use tracing::{debug, error, info, warn};
 use whatsapp_rust::{Client, RawNodeLease};
 
 use super::DISCONNECT_DEADLINE;
 use crate::connection::SessionEvent;
-use crate::stop::{Answer, Course};
-use crate::store::SessionStore;
+use crate::stop::{Answer, Course, Stop};
+use crate::store::{GivenUp, SessionStore};
 use crate::whatsapp::ending::Ending;
 use crate::whatsapp::outlet::Outlet;
 use crate::whatsapp::stops::Signal;
@@ -29,6 +29,13 @@ const PAIRED_DEADLINE: Duration = Duration::from_secs(10);
 
 /// How long the library may take over the end of a stream whose socket was closed.
 const STREAM_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long the library may go on without a socket. Settling what a stream has left takes it 5 s at most where all answers, and a
+/// read of session state is given up after 15 s.
+const SOCKETLESS_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How long a look may take whether other entries of a session's state can be read.
+const LOOK_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long closing an abandoned socket may take.
 const HANG_UP_DEADLINE: Duration = Duration::from_secs(1);
@@ -71,20 +78,20 @@ impl SessionTask {
             stop: self.stop.clone(),
         };
         let client = Arc::clone(&self.client);
-        let reason = tokio::select! {
+        let ours = tokio::select! {
             biased;
             () = self.stop.cancelled() => None,
-            () = self.store.inbound_lost().cancelled() => Some("an incoming message could not be stored"),
-            () = self.store.patience().over().cancelled() => Some("session state could not be read"),
-            () = self.outlet.overflow().cancelled() => Some("events were not taken in time"),
+            () = self.store.inbound_lost().cancelled() => Some(lost("an incoming message could not be stored")),
+            () = self.store.patience().over().cancelled() => Some(Box::pin(self.unread()).await),
+            () = self.outlet.overflow().cancelled() => Some(lost("events were not taken in time")),
             () = self.commit_failed.cancelled() => {
                 // The message is buffered and durable: an orderly end keeps it, and it comes again.
                 self.disconnect_in_time().await;
-                Some("an incoming message could not be committed")
+                Some(lost("an incoming message could not be committed"))
             }
             () = self.serve(client, first) => None,
         };
-        if reason.is_some() || self.stop.is_cancelled() {
+        if ours.is_some() || self.stop.is_cancelled() {
             self.store.shut();
         }
         self.stop.cancel();
@@ -97,7 +104,7 @@ impl SessionTask {
         self.client.signal_shutdown_sync();
         drop(self.stanzas);
         if !self.asked.is_cancelled() {
-            let end = Box::pin(end(&self.ending, reason, &self.versions, self.version));
+            let end = Box::pin(end(&self.ending, ours, &self.versions, self.version));
             if let Some(end) = self.asked.run_until_cancelled(end).await {
                 self.outlet.tell_in_time(end).await;
             }
@@ -124,15 +131,11 @@ impl SessionTask {
         self.stop.cancelled().await;
     }
 
-    /// Runs the client until its stream ends, and ends it where the library would go on.
-    async fn until_end(&self, mut run: BoxFuture<'_, ()>) {
-        tokio::select! {
-            () = &mut run => return,
-            () = self.ending.hung_up() => {}
-        }
-        self.dialler.hang_up().await;
-        if tokio::time::timeout(STREAM_DEADLINE, run).await.is_err() {
-            debug!(instance.id = %self.instance, "the stream did not end in time");
+    /// Runs the client until its stream ends, or is left.
+    async fn until_end(&self, run: BoxFuture<'_, ()>) {
+        let has_ended = until_end(run, &self.ending, &self.dialler, SOCKETLESS_DEADLINE).await;
+        if !has_ended {
+            warn!(instance.id = %self.instance, "the stream did not come to its end: the session ends without it");
         }
     }
 
@@ -147,6 +150,22 @@ impl SessionTask {
         self.ending.take_paired(patience).await
     }
 
+    /// Why the session ends whose state could not be read in time. Where the state as a whole is away, the next session begins when
+    /// it is back. Where it is one entry, each session would come to it again.
+    async fn unread(&self) -> Stop {
+        let said = "session state could not be read";
+        let others = tokio::time::timeout(LOOK_DEADLINE, self.store.is_readable()).await;
+        let unread = self.store.patience().given_up().filter(|_| others == Ok(true));
+        let Some(GivenUp { kind, error }) = unread else {
+            return lost(said);
+        };
+        error!(instance.id = %self.instance, kind, error, "an entry of session state cannot be read, and others can: the instance pauses");
+        Stop {
+            answer: Answer::Return(Course::Unreadable),
+            ..lost(said)
+        }
+    }
+
     async fn disconnect_in_time(&self) {
         if tokio::time::timeout(DISCONNECT_DEADLINE, Box::pin(self.client.disconnect()))
             .await
@@ -156,6 +175,29 @@ impl SessionTask {
         }
         store_deferred(&self.store).await;
     }
+}
+
+/// Runs a client until its stream ends, and ends the stream where the library would go on. Answers whether it came to its end: a
+/// client that takes too long over that, or goes on without a socket for longer than `socketless`, is left.
+async fn until_end(
+    mut run: BoxFuture<'_, ()>,
+    ending: &Ending,
+    dialler: &Dialler,
+    socketless: Duration,
+) -> bool {
+    let before = dialler.sockets().opened();
+    let outlived = async {
+        dialler.sockets().gone_since(before).await;
+        tokio::time::sleep(socketless).await;
+    };
+    tokio::select! {
+        () = &mut run => return true,
+        () = ending.hung_up() => {}
+        () = outlived => return false,
+    }
+    // The client goes on meanwhile: it may be closing the socket itself, and hold what we would wait for.
+    let closing = Box::pin(async { tokio::join!(run, dialler.hang_up()) });
+    tokio::time::timeout(STREAM_DEADLINE, closing).await.is_ok()
 }
 
 /// Ends a session's tasks and closes its outlet as it is dropped, also by a panic: others hold the outlet too, so whoever waits for
@@ -172,13 +214,22 @@ impl Drop for Over {
     }
 }
 
+/// A reason of our own for a session's end, after which there is another soon.
+fn lost(said: &str) -> Stop {
+    Stop {
+        answer: Answer::Return(Course::Lost),
+        said: said.to_owned(),
+        blames_wire: false,
+    }
+}
+
 /// A session's last event: why it is over. `ours` is a reason of our own.
-async fn end(ending: &Ending, ours: Option<&str>, versions: &Versions, version: Version) -> SessionEvent {
+async fn end(ending: &Ending, ours: Option<Stop>, versions: &Versions, version: Version) -> SessionEvent {
     let stop = match (ending.take_stop(), ours) {
         (Some(stop), None) => stop,
         // An end for good stays one, whatever our own reason is.
         (Some(stop), Some(_)) if matches!(stop.answer, Answer::End(..)) => stop,
-        (_, Some(ours)) => return disconnected(ours, false),
+        (_, Some(ours)) => ours,
         (None, None) => Signal::Silent.stop(),
     };
     if stop.answer == Answer::Return(Course::Lost) {
@@ -192,11 +243,8 @@ async fn end(ending: &Ending, ours: Option<&str>, versions: &Versions, version: 
     SessionEvent::Stopped(stop)
 }
 
-fn disconnected(reason: impl Into<String>, blames_wire: bool) -> SessionEvent {
-    SessionEvent::Disconnected {
-        reason: reason.into(),
-        blames_wire,
-    }
+fn disconnected(reason: String, blames_wire: bool) -> SessionEvent {
+    SessionEvent::Disconnected { reason, blames_wire }
 }
 
 /// Stores the last steps of Signal sessions. If that fails, the next session skips what this one had reserved, which
@@ -211,12 +259,72 @@ pub async fn store_deferred(store: &SessionStore) {
 
 #[cfg(test)]
 mod tests {
+    use async_trait::async_trait;
+    use bytes::Bytes;
     use testbed::wait::in_time;
-    use tokio::sync::mpsc;
+    use tokio::sync::{Mutex, mpsc};
+    use wacore::net::Transport;
 
     use super::*;
     use crate::lean::{MOST, size_of_future};
     use crate::meter::Total;
+    use crate::whatsapp::stops::StreamError;
+
+    fn dialler(ending: &Arc<Ending>) -> Dialler {
+        Dialler::new("ws://127.0.0.1/ws/chat", Arc::clone(ending))
+    }
+
+    /// A socket that one at a time closes, in the order in which they ask, as the library's is.
+    #[derive(Default)]
+    struct Socket(Mutex<()>);
+
+    #[async_trait]
+    impl Transport for Socket {
+        async fn send(&self, _: Bytes) -> anyhow::Result<()> {
+            Ok(())
+        }
+
+        async fn disconnect(&self) {
+            let _closing = self.0.lock().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_closing_its_socket_goes_on_while_we_hang_up() {
+        let (ending, socket) = (Arc::new(Ending::default()), Arc::new(Socket::default()));
+        let dialler = dialler(&ending);
+        dialler.remember(Arc::clone(&socket) as Arc<dyn Transport>);
+        let run = async {
+            let closing = socket.0.lock().await;
+            ending.note(&Signal::Stream(StreamError::Code(503)));
+            for _ in 0..3 {
+                tokio::task::yield_now().await;
+            }
+            drop(closing);
+        };
+        let end = until_end(Box::pin(run), &ending, &dialler, SOCKETLESS_DEADLINE);
+        assert!(in_time("the end", end).await, "the client came to its own end");
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_on_without_a_socket_is_left() {
+        let ending = Arc::new(Ending::default());
+        let dialler = dialler(&ending);
+        let run = async {
+            drop(dialler.sockets().count(()));
+            std::future::pending::<()>().await;
+        };
+        let end = until_end(Box::pin(run), &ending, &dialler, Duration::ZERO);
+        assert!(!in_time("the end", end).await);
+        // The next stream has a socket of its own.
+        let run = async {
+            let _socket = dialler.sockets().count(());
+            std::future::pending::<()>().await;
+        };
+        let next = until_end(Box::pin(run), &ending, &dialler, Duration::ZERO);
+        let next = tokio::time::timeout(Duration::from_millis(50), next).await;
+        assert!(next.is_err(), "its socket is open");
+    }
 
     #[tokio::test]
     async fn a_session_whose_task_panics_is_over() {

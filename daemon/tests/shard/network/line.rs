@@ -206,7 +206,7 @@ impl Connection for Line {
         Ok(self.members.lock().expect("no holder panics").clone())
     }
 
-    async fn probe(&self, _deadline: Duration) -> Result<(), SendError> {
+    async fn probe(&self, _patience: Duration) -> Result<(), SendError> {
         if *self.answers_probes.lock().expect("no holder panics") {
             Ok(())
         } else {

@@ -1,0 +1,21 @@
+//! The time of day by which the library goes. It is one for the whole process.
+
+use std::sync::Arc;
+
+use shared::clock::Clock;
+use wacore::time::{TimeProvider, set_time_provider};
+
+struct Ours(Arc<dyn Clock>);
+
+impl TimeProvider for Ours {
+    fn now_millis(&self) -> i64 {
+        self.0.now().timestamp_millis()
+    }
+}
+
+/// Has the library go by this clock in every session of the process. `false` where it goes by another already: one that was set, or
+/// the machine's, which it takes with the first session.
+#[must_use]
+pub fn go_by(clock: Arc<dyn Clock>) -> bool {
+    set_time_provider(Ours(clock)).is_ok()
+}
