@@ -39,7 +39,7 @@
 //!
 //! `waxwing-server` reads those of all functions, and has what they demand by itself.
 //!
-//! Region, credentials and `AWS_ENDPOINT_URL` are the AWS SDK's own.
+//! Region, credentials and `AWS_ENDPOINT_URL` are the AWS SDK's own, and `AWS_LAMBDA_…` Lambda's.
 
 mod bucket;
 mod daemon;
@@ -148,6 +148,12 @@ pub fn jwt_secrets() -> Result<Option<Vec<JwtSecret>>, ConfigError> {
     variable("WAXWING_JWT_SECRET")
         .map(|secrets| JwtSecret::read_all(&secrets))
         .transpose()
+}
+
+/// Where Lambda's Runtime API answers, for a function that cannot start: `AWS_LAMBDA_RUNTIME_API`, a host with its port. `None`
+/// where there is no Lambda.
+pub fn lambda_runtime_api() -> Option<String> {
+    variable("AWS_LAMBDA_RUNTIME_API")
 }
 
 /// What is logged, in `tracing`'s filter syntax.
