@@ -14,6 +14,7 @@ mod outages;
 mod policies;
 mod receiver;
 mod rows;
+mod runtime;
 mod signed;
 mod slow;
 mod stale;

@@ -16,6 +16,7 @@
 //! | [`caller`] | a caller of the API, in memory or over HTTP |
 //! | [`dice`] | random numbers by a seed |
 //! | [`config`], [`mail`] | a configuration of the functions; what is in their mails |
+//! | [`lambda`] | Lambda's Runtime API, and a function's program behind it |
 //! | [`served`] | a router on a free port |
 //! | [`socket_io`] | a client of the realtime feed |
 //! | [`wait`] | waiting for what must come, with a deadline |
@@ -27,6 +28,7 @@ pub mod clock;
 pub mod config;
 pub mod dice;
 pub mod kept;
+pub mod lambda;
 pub mod mail;
 pub mod played;
 pub mod queues;
