@@ -10,8 +10,6 @@ mod deleted;
 mod faults;
 mod order;
 mod outages;
-#[path = "../api/template/policies.rs"]
-mod policies;
 mod receiver;
 mod rows;
 mod runtime;

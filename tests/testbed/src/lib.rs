@@ -10,6 +10,7 @@
 //! | [`table`] | a table in memory by itself |
 //! | [`queues`] | the embedded queues, and a way to watch and break what is done with them |
 //! | [`relay`] | the fault relay: what networks and services do on bad days, to any call |
+//! | [`rights`] | what functions and daemon may do on AWS, to compare with what they do |
 //! | [`sqs`] | SQS's protocol over the embedded queues |
 //! | [`played`] | a daemon that the test plays, for tests of the API |
 //! | [`asked`] | what that daemon is asked, and what it answers |
@@ -33,6 +34,7 @@ pub mod mail;
 pub mod played;
 pub mod queues;
 pub mod relay;
+pub mod rights;
 pub mod served;
 pub mod socket_io;
 pub mod sqs;
