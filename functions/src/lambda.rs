@@ -10,12 +10,14 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use axum::Router;
 use lambda_http::{Error, LambdaEvent, service_fn};
+use shared::auth::jwt::{DEFAULT_LIFETIME, Jwts};
 use shared::bucket::Bucket;
 use shared::clock::{Clock, SystemClock};
-use shared::config;
+use shared::config::{self, JwtSecrets};
 use shared::mail;
 use shared::queue::sqs::SqsQueue;
 use shared::seal::{self, Purpose, Sealer};
+use shared::secrets_manager::KeptJwtSecrets;
 use shared::storage::Table;
 use shared::telemetry;
 
@@ -67,20 +69,20 @@ pub async fn webhooks() -> ExitCode {
 }
 
 async fn auth_routes() -> Result<(Base, Router), Error> {
-    let (base, users, own) = config::auth()?;
+    let (base, users, secrets, own) = config::auth()?;
     let aws = shared::aws::from_environment().await;
-    let secrets = &users.jwt_secrets;
-    let users_state = users_over(&aws, base_over(&aws, &base)?, &users)?;
-    let state = AuthState::new(users_state, secrets, &own);
-    Ok((Base::clone(&state), service::auth(state)))
+    let base = base_over(&aws, &base)?;
+    let state = AuthState::new(users_over(&aws, base.clone(), &users, &secrets).await?, &own);
+    Ok((base, service::auth(state)))
 }
 
 async fn management_routes() -> Result<(Base, Router), Error> {
-    let (base, users, wrapping, own) = config::management()?;
+    let (base, users, secrets, wrapping, own) = config::management()?;
     let aws = shared::aws::from_environment().await;
     let base = base_over(&aws, &base)?;
     let sealer = sealer(&aws, &base, &wrapping)?;
-    let state = ManagementState::new(users_over(&aws, base.clone(), &users)?, sealer, &own);
+    let users = users_over(&aws, base.clone(), &users, &secrets).await?;
+    let state = ManagementState::new(users, sealer, &own);
     Ok((base, service::management(state)))
 }
 
@@ -127,9 +129,22 @@ fn base_over(aws: &SdkConfig, config: &config::Base) -> Result<Base, Error> {
     Ok(Base::new(config, table, queue, clock())?)
 }
 
-fn users_over(aws: &SdkConfig, base: Base, config: &config::Users) -> Result<Users, Error> {
+async fn users_over(
+    aws: &SdkConfig,
+    base: Base,
+    config: &config::Users,
+    secrets: &JwtSecrets,
+) -> Result<Users, Error> {
     let mailer = mail::from_config(aws, &config.mail, &clock())?;
-    Ok(Users::new(base, config, mailer))
+    // The lifetime matters only to the function that signs, which has one of its own.
+    let jwts = match secrets {
+        JwtSecrets::Given(secrets) => Jwts::new(secrets, DEFAULT_LIFETIME),
+        JwtSecrets::Kept(arn) => {
+            let place = Arc::new(KeptJwtSecrets::new(aws, arn));
+            Jwts::kept_at(place, DEFAULT_LIFETIME, base.clock.now()).await?
+        }
+    };
+    Ok(Users::new(base, config, mailer, jwts))
 }
 
 /// A function has no business with session state, which is the account itself.

@@ -25,10 +25,13 @@ fn a_live_network_comes_first_however_it_is_listed() {
             "b:another-access-token-secret-for-tests,a:an-access-token-secret-for-tests-alone",
         ),
     ]);
-    let (base, users, _) = functions::auth(&lookup).expect("complete");
+    let (base, _, secrets, _) = functions::auth(&lookup).expect("complete");
     assert_eq!(base.networks, [Network::Live, Network::Sandbox]);
-    assert_eq!(users.jwt_secrets[1].secret.expose(), SECRET);
-    assert_eq!(users.jwt_secrets[0].kid, "b");
+    let JwtSecrets::Given(secrets) = secrets else {
+        panic!("they are here");
+    };
+    assert_eq!(secrets[1].secret.expose(), SECRET);
+    assert_eq!(secrets[0].kid, "b");
     assert_eq!(base.common.shards, 4);
 }
 
@@ -92,7 +95,7 @@ fn the_template_gives_each_function_what_it_needs_alone() {
         assert!(unread.is_empty(), "`{}` reads no {unread:?}", function.as_str());
         let of_some = [
             "WAXWING_BUCKET",
-            "WAXWING_JWT_SECRET",
+            "WAXWING_JWT_SECRET_ARN",
             "WAXWING_KMS_KEY",
             "WAXWING_PUBLIC_URL",
         ];
@@ -119,6 +122,7 @@ fn each_function_asks_for_what_it_needs_alone() {
     let of_users = [
         "WAXWING_BCRYPT_COST",
         "WAXWING_JWT_SECRET",
+        "WAXWING_JWT_SECRET_ARN",
         "WAXWING_MAIL",
         "WAXWING_MAIL_FROM",
         "WAXWING_USER_RATE",
@@ -140,6 +144,37 @@ fn each_function_asks_for_what_it_needs_alone() {
         "WAXWING_SHARD_QUEUE_LIMIT",
     ];
     assert_eq!(asked_by(Function::Messaging), all(&[&of_all, &of_keys, own]));
+}
+
+#[test]
+fn the_secrets_of_access_tokens_are_here_or_in_secrets_manager() {
+    const ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:waxwing-jwt-a1b2c3";
+    const NAME: &str = "WAXWING_JWT_SECRET_ARN";
+    let read = |pairs: &'static [(&'static str, &'static str)]| {
+        functions::auth(&get(pairs)).map(|(_, _, secrets, _)| secrets)
+    };
+    assert_eq!(read(&[(NAME, ARN)]), Ok(JwtSecrets::Kept(ARN.to_owned())));
+    let told = |pairs: &'static [(&'static str, &'static str)]| read(pairs).expect_err("refused").to_string();
+    assert_eq!(
+        told(&[]),
+        "WAXWING_JWT_SECRET or WAXWING_JWT_SECRET_ARN must be set"
+    );
+    assert_eq!(
+        told(&[(NAME, ARN), ("WAXWING_JWT_SECRET", SECRET)]),
+        "WAXWING_JWT_SECRET_ARN cannot be set beside WAXWING_JWT_SECRET"
+    );
+    for no_arn in [
+        &[(NAME, SECRET)],
+        &[(NAME, "arn:aws:secretsmanager:eu-central-1:123456789012:secret:")],
+        &[(NAME, "arn:aws:kms:eu-central-1:123456789012:key/1")],
+    ] {
+        let told = told(no_arn);
+        assert!(
+            told.starts_with("WAXWING_JWT_SECRET_ARN must be the ARN"),
+            "{told}"
+        );
+        assert!(!told.contains(SECRET));
+    }
 }
 
 #[test]

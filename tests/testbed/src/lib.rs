@@ -11,6 +11,7 @@
 //! | [`queues`] | the embedded queues, and a way to watch and break what is done with them |
 //! | [`relay`] | the fault relay: what networks and services do on bad days, to any call |
 //! | [`rights`] | what functions and daemon may do on AWS, to compare with what they do |
+//! | [`secrets`] | Secrets Manager's protocol, with one secret |
 //! | [`sqs`] | SQS's protocol over the embedded queues |
 //! | [`played`] | a daemon that the test plays, for tests of the API |
 //! | [`asked`] | what that daemon is asked, and what it answers |
@@ -35,6 +36,7 @@ pub mod played;
 pub mod queues;
 pub mod relay;
 pub mod rights;
+pub mod secrets;
 pub mod served;
 pub mod socket_io;
 pub mod sqs;

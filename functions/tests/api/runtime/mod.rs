@@ -4,6 +4,7 @@
 mod auth;
 mod management;
 mod messaging;
+mod secrets;
 mod start;
 mod unusual;
 

@@ -15,7 +15,7 @@ async fn a_variable_that_is_missing_or_wrong_is_named() {
             Function::Auth,
             "WAXWING_JWT_SECRET",
             None,
-            "WAXWING_JWT_SECRET must be set",
+            "WAXWING_JWT_SECRET or WAXWING_JWT_SECRET_ARN must be set",
         ),
         (
             Function::Management,

@@ -74,11 +74,12 @@ impl Apart {
             let clock = Arc::new(world.clock.clone());
             Base::new(&config.base, ways.table(), ways.queue(), clock).expect("a queue prefix")
         };
-        let users = |ways: &Ways| Users::new(base(ways), &config.users, world.mail.clone());
+        let jwts = &world.states.auth.jwts;
+        let users = |ways: &Ways| Users::new(base(ways), &config.users, world.mail.clone(), jwts.clone());
         let sealer = &world.state.sealer;
         let router = service::all(States {
             base: base(management),
-            auth: AuthState::new(users(auth), &config.users.jwt_secrets, &config.auth),
+            auth: AuthState::new(users(auth), &config.auth),
             management: ManagementState::new(users(management), sealer.clone(), &config.management),
             messaging: MessagingState::new(
                 base(messaging),

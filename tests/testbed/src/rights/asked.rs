@@ -84,6 +84,11 @@ pub(super) fn by(call: &Call) -> Vec<Asked> {
                 context: BTreeMap::from([(PURPOSE, purpose.into_iter().map(str::to_owned).collect())]),
             }]
         }
+        "GetSecretValue" => vec![Asked {
+            action: "secretsmanager:GetSecretValue".to_owned(),
+            resource: body["SecretId"].as_str().unwrap_or_default().to_owned(),
+            context: BTreeMap::new(),
+        }],
         "TransactWriteItems" | "TransactGetItems" => parts(&body),
         "BatchGetItem" | "BatchWriteItem" => batches(&call.operation, &body),
         // Whatever else there is of a table has one name and one key, or none; what is of no table is of nothing that anybody may use.

@@ -68,6 +68,18 @@ fn no_function_has_to_do_with_what_is_the_daemons() {
 }
 
 #[test]
+fn whoever_serves_users_reads_the_secret_of_tokens_and_no_other() {
+    for role in Role::ALL {
+        let reads = |arn: &str| denied(role, [&call("GetSecretValue", &json!({"SecretId": arn}))]).is_empty();
+        let serves_users = matches!(role, Role::Auth | Role::Management);
+        assert_eq!(reads(crate::secrets::ARN), serves_users, "{role:?}");
+        assert!(!reads(
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:RedisSecret"
+        ));
+    }
+}
+
+#[test]
 fn nobody_may_do_what_names_no_key() {
     let all = json!({"TableName": "waxwing"});
     let statement = json!({"Statement": "SELECT * FROM waxwing"});
