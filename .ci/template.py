@@ -46,7 +46,7 @@ READERS = {
 # What the template gives to nobody, or not to all who could read it, and why.
 NOT_GIVEN = {
     ("WAXWING_JWT_SECRET", "functions"): "it is in Secrets Manager",
-    ("WAXWING_JWT_SECRET_ARN", "daemon"): "ECS reads it when a task starts",
+    ("WAXWING_JWT_SECRET", "daemon"): "it is in Secrets Manager",
     ("WAXWING_KEY_FILE", "functions"): "a KMS key wraps",
     ("WAXWING_KEY_FILE", "daemon"): "a KMS key wraps",
     ("WAXWING_FAULT", "functions"): "for builds with `fault-hooks`, which are tests' alone",

@@ -10,14 +10,13 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use axum::Router;
 use lambda_http::{Error, LambdaEvent, service_fn};
-use shared::auth::jwt::{DEFAULT_LIFETIME, Jwts};
 use shared::bucket::Bucket;
 use shared::clock::{Clock, SystemClock};
 use shared::config::{self, JwtSecrets};
 use shared::mail;
 use shared::queue::sqs::SqsQueue;
 use shared::seal::{self, Purpose, Sealer};
-use shared::secrets_manager::KeptJwtSecrets;
+use shared::secrets_manager;
 use shared::storage::Table;
 use shared::telemetry;
 
@@ -136,14 +135,7 @@ async fn users_over(
     secrets: &JwtSecrets,
 ) -> Result<Users, Error> {
     let mailer = mail::from_config(aws, &config.mail, &clock())?;
-    // The lifetime matters only to the function that signs, which has one of its own.
-    let jwts = match secrets {
-        JwtSecrets::Given(secrets) => Jwts::new(secrets, DEFAULT_LIFETIME),
-        JwtSecrets::Kept(arn) => {
-            let place = Arc::new(KeptJwtSecrets::new(aws, arn));
-            Jwts::kept_at(place, DEFAULT_LIFETIME, base.clock.now()).await?
-        }
-    };
+    let jwts = Box::pin(secrets_manager::jwts(aws, secrets, base.clock.now())).await?;
     Ok(Users::new(base, config, mailer, jwts))
 }
 

@@ -1,21 +1,41 @@
 //! AWS Secrets Manager, where a deployment keeps the secrets of access tokens.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::config::timeout::TimeoutConfig;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use chrono::{DateTime, Utc};
 
-use crate::auth::jwt::{SecretError, SecretPlace};
-use crate::config::JwtSecret;
+use crate::auth::jwt::{DEFAULT_LIFETIME, Jwts, SecretError, SecretPlace};
+use crate::config::{JwtSecret, JwtSecrets};
 
 /// The deadline of a call, the SDK's retries included: a request may wait for it.
 const CALL_DEADLINE: Duration = Duration::from_secs(3);
 
 /// One attempt's deadline within a call.
 const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
+
+/// What signs and checks access tokens, where the configuration says so. The tokens live for as long as usual.
+///
+/// # Errors
+/// Where the secrets are kept in Secrets Manager, and cannot be had.
+pub async fn jwts(
+    config: &aws_config::SdkConfig,
+    secrets: &JwtSecrets,
+    now: DateTime<Utc>,
+) -> Result<Jwts, SecretError> {
+    match secrets {
+        JwtSecrets::Given(secrets) => Ok(Jwts::new(secrets, DEFAULT_LIFETIME)),
+        JwtSecrets::Kept(arn) => {
+            let place = Arc::new(KeptJwtSecrets::new(config, arn));
+            Jwts::kept_at(place, DEFAULT_LIFETIME, now).await
+        }
+    }
+}
 
 /// A secret in Secrets Manager, whose text is what `WAXWING_JWT_SECRET` would be.
 pub struct KeptJwtSecrets {

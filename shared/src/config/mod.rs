@@ -11,7 +11,7 @@
 //! | `WAXWING_REDIS_URL` | daemon: the Redis by which several daemons tell each other events of the realtime feed; `rediss://` for TLS | — |
 //! | `WAXWING_REALTIME_SOCKETS` | daemon: sockets of the realtime feed that may be open at once, 1 to 60,000 | 2000 |
 //! | `WAXWING_JWT_SECRET` | auth and management, and a daemon whose realtime feed is on: signs and checks access tokens; 32 bytes or more; `kid:secret`, several separated by commas, the first signs | — |
-//! | `WAXWING_JWT_SECRET_ARN` | auth and management, instead of it: the ARN of the secret in Secrets Manager that has it; read at the start, and anew every five minutes | — |
+//! | `WAXWING_JWT_SECRET_ARN` | the same, instead of it: the ARN of the secret in Secrets Manager that has it; read at the start, and anew every five minutes | — |
 //! | `WAXWING_KMS_KEY` | management, messaging, webhooks and daemon: the KMS key that wraps data keys: id, alias or ARN | — |
 //! | `WAXWING_KEY_FILE` | instead of it: the file with the wrapping key | — |
 //! | `WAXWING_BUCKET` | messaging, webhooks and daemon: the bucket of media and events: its name in S3, or `folder:<path>` | — |

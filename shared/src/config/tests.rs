@@ -227,6 +227,15 @@ fn the_realtime_feed_is_on_where_a_daemon_has_secret_and_address() {
         ("WAXWING_LISTEN", "0.0.0.0:3002"),
         ("WAXWING_REDIS_URL", "rediss://user:password@cache:6379"),
     ];
+    const KEPT: &[(&str, &str)] = &[
+        BASE[0],
+        BASE[1],
+        (
+            "WAXWING_JWT_SECRET_ARN",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:waxwing-jwt-a1b2c3",
+        ),
+        ("WAXWING_LISTEN", "0.0.0.0:3002"),
+    ];
     const ODD: &[(&str, &str)] = &[BASE[0], BASE[1], ("WAXWING_LISTEN", "3002")];
     let off = daemon::read(&get(&BASE)).expect("complete");
     assert!(off.realtime.is_none() && off.listen.is_none());
@@ -236,6 +245,8 @@ fn the_realtime_feed_is_on_where_a_daemon_has_secret_and_address() {
     let realtime = on.realtime.expect("on");
     assert_eq!((realtime.sockets, realtime.trusted_proxies), (2_000, 0));
     assert!(!format!("{realtime:?}").contains("password"));
+    let kept = daemon::read(&get(KEPT)).expect("complete").realtime.expect("on");
+    assert!(matches!(kept.jwt_secrets, JwtSecrets::Kept(_)));
     assert!(daemon::read(&get(ODD)).is_err());
 }
 

@@ -68,11 +68,11 @@ fn no_function_has_to_do_with_what_is_the_daemons() {
 }
 
 #[test]
-fn whoever_serves_users_reads_the_secret_of_tokens_and_no_other() {
+fn whoever_meets_users_reads_the_secret_of_tokens_and_no_other() {
     for role in Role::ALL {
         let reads = |arn: &str| denied(role, [&call("GetSecretValue", &json!({"SecretId": arn}))]).is_empty();
-        let serves_users = matches!(role, Role::Auth | Role::Management);
-        assert_eq!(reads(crate::secrets::ARN), serves_users, "{role:?}");
+        let meets_users = !matches!(role, Role::Messaging | Role::Webhooks);
+        assert_eq!(reads(crate::secrets::ARN), meets_users, "{role:?}");
         assert!(!reads(
             "arn:aws:secretsmanager:eu-central-1:123456789012:secret:RedisSecret"
         ));
