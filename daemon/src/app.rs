@@ -196,21 +196,7 @@ impl App {
         });
         let daemon = new_name(parts.clock.as_ref());
         info!(daemon, %network, shards = parts.shards, "the daemon starts");
-        let realtime = match parts.realtime {
-            Some(settings) => {
-                let feed = realtime::Parts {
-                    table: parts.table.clone(),
-                    hub: Arc::clone(deps.announcer.hub()),
-                    clock: parts.clock.clone(),
-                    network,
-                    daemon: daemon.clone(),
-                    jwts: Box::pin(jwts(&settings.jwt_secrets, parts.clock.now())).await?,
-                    settings,
-                };
-                Some(Realtime::new(feed).map_err(|error| StartError::Redis(error.into()))?)
-            }
-            None => None,
-        };
+        let realtime = Box::pin(feed(parts.realtime, &deps, &daemon)).await?;
         let (queue, names) = (deps.queue.clone(), deps.names.clone());
         let (meter, round_trips) = (Arc::clone(&deps.meter), Arc::clone(&deps.round_trips));
         let events = deps.announcer.events().clone();
@@ -298,6 +284,27 @@ impl App {
         let _ = tokio::time::timeout(TASKS_DEADLINE, self.tasks.wait()).await;
         info!("the daemon has stopped");
     }
+}
+
+/// The realtime feed, where it is on.
+async fn feed(
+    settings: Option<config::Realtime>,
+    deps: &Deps,
+    daemon: &str,
+) -> Result<Option<Realtime>, StartError> {
+    let Some(settings) = settings else {
+        return Ok(None);
+    };
+    let feed = Realtime::new(realtime::Parts {
+        table: deps.table.clone(),
+        hub: Arc::clone(deps.announcer.hub()),
+        clock: Arc::clone(&deps.clock),
+        network: deps.network,
+        daemon: daemon.to_owned(),
+        jwts: jwts(&settings.jwt_secrets, deps.clock.now()).await?,
+        settings,
+    });
+    feed.map(Some).map_err(|error| StartError::Redis(error.into()))
 }
 
 /// What checks access tokens. Secrets that are given need nothing of AWS.

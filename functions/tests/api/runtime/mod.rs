@@ -74,7 +74,7 @@ impl Deployed {
                 "test:a secret for tests alone, of 32 bytes or more",
             ),
             ("WAXWING_BCRYPT_COST", "4"),
-            ("WAXWING_BUCKET", &bucket),
+            ("WAXWING_BUCKET", bucket.as_str()),
             ("WAXWING_CORS_ORIGINS", ORIGIN),
             // A function has no listener of its own: this is to change nothing.
             ("WAXWING_TRUSTED_PROXIES", "1"),
