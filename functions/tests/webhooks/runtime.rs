@@ -13,6 +13,7 @@ use shared::ids::EventId;
 use shared::queue::{OutgoingMessage, Queue as _, QueueName, Received};
 use testbed::lambda::Function;
 use testbed::relay::{Fate, On, Relay, Rule};
+use testbed::rights::{self, Role};
 use testbed::sqs::SqsStandIn;
 
 use crate::receiver::{Does, Receiver};
@@ -21,10 +22,11 @@ use crate::world::World;
 /// The body of a message that nobody can read.
 const MALFORMED: &str = r#"{"v":1}"#;
 
-/// A world, the function's program over its table and queues, and a relay between the program and the table.
+/// A world, and the function's program over its table and queues, with a relay before each that notes the program's calls.
 struct Deployed {
     world: World,
-    relay: Relay,
+    table: Relay,
+    queue: Relay,
     function: Function,
     _sqs: SqsStandIn,
 }
@@ -35,11 +37,14 @@ impl Deployed {
         // The program has a clock of its own.
         world.clock.advance(SystemClock.now() - world.now());
         let sqs = SqsStandIn::over(world.queue.clone()).await;
-        let relay = Relay::before(&world.database.endpoint).await;
+        let table = Relay::before(&world.database.endpoint).await;
+        let queue = Relay::before(sqs.endpoint()).await;
+        table.record();
+        queue.record();
         let bucket = world.keys.directory().join("bucket");
         let variables = [
-            ("AWS_ENDPOINT_URL_DYNAMODB", relay.endpoint().to_owned()),
-            ("AWS_ENDPOINT_URL_SQS", sqs.endpoint().to_owned()),
+            ("AWS_ENDPOINT_URL_DYNAMODB", table.endpoint().to_owned()),
+            ("AWS_ENDPOINT_URL_SQS", queue.endpoint().to_owned()),
             ("WAXWING_NETWORKS", "sandbox".to_owned()),
             ("WAXWING_SHARDS", "1".to_owned()),
             ("WAXWING_KEY_FILE", world.keys.file().display().to_string()),
@@ -49,7 +54,8 @@ impl Deployed {
         let function = Function::start(env!("CARGO_BIN_EXE_webhooks"), &variables).await;
         Self {
             world,
-            relay,
+            table,
+            queue,
             function,
             _sqs: sqs,
         }
@@ -80,7 +86,16 @@ impl Deployed {
     fn out_of_reach(&self, kind: &str, instance: &Instance) -> Rule {
         let reads = On::operations(["GetItem", "BatchGetItem", "Query"]);
         let key = format!("{kind}#{}", instance.id);
-        self.relay.always(reads.with(key), Fate::FAILED)
+        self.table.always(reads.with(key), Fate::FAILED)
+    }
+
+    /// Fails where the program has done what its policies do not allow.
+    #[track_caller]
+    fn kept_to_its_rights(&self) {
+        let (tables, queues) = (self.table.take_calls(), self.queue.take_calls());
+        assert!(!tables.is_empty() && !queues.is_empty(), "they are noted");
+        let denied = rights::denied(Role::Webhooks, tables.iter().chain(&queues));
+        assert!(denied.is_empty(), "{denied:?}");
     }
 
     async fn succeeded(&self, instance: &Instance, event: EventId) -> bool {
@@ -179,6 +194,7 @@ async fn of_a_fifo_queue_what_fails_stays_with_all_that_is_behind_it() {
     assert!(deployed.hand(&events, &second).await.is_empty());
     assert_eq!(receiver.texts()[2..], ["one", "two"]);
     assert_eq!(world.left().await, (0, 0));
+    deployed.kept_to_its_rights();
 }
 
 #[tokio::test]
@@ -236,6 +252,7 @@ async fn of_a_standard_queue_each_message_stands_for_itself() {
     assert!(world.delivery(&stuck, left).await.is_none());
     assert_eq!(world.left().await, (0, 0));
     assert_eq!(receiver.texts().len(), 2, "nobody was told anything again");
+    deployed.kept_to_its_rights();
 }
 
 #[tokio::test]
