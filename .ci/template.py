@@ -4,6 +4,9 @@
 Without AWS_ENDPOINT_URL there is no stand-in, and nothing is compared. The stand-in's queues are compared with the code's own
 list by the test `deployed_queues`, so the three stay alike. cfn-lint accepts any word for FifoThroughputLimit and any property
 of an HttpApi event.
+
+What each role may do is written out in RIGHTS, for the tests that compare it with what functions and daemon do. With `--rights` it
+is written anew.
 """
 
 import json
@@ -13,6 +16,7 @@ import sys
 from pathlib import Path
 
 from cfnlint.decode import cfn_yaml
+from rights import RIGHTS, as_text, rights
 
 ROOT = Path(__file__).resolve().parent.parent
 EVENT_PROPERTIES = {"ApiId", "Auth", "Method", "Path", "PayloadFormatVersion", "RouteSettings", "TimeoutInMillis"}
@@ -42,6 +46,8 @@ READERS = {
 }
 # What the template gives to nobody, or not to all who could read it, and why.
 NOT_GIVEN = {
+    ("WAXWING_JWT_SECRET", "functions"): "it is in Secrets Manager",
+    ("WAXWING_JWT_SECRET", "daemon"): "it is in Secrets Manager",
     ("WAXWING_KEY_FILE", "functions"): "a KMS key wraps",
     ("WAXWING_KEY_FILE", "daemon"): "a KMS key wraps",
     ("WAXWING_FAULT", "functions"): "for builds with `fault-hooks`, which are tests' alone",
@@ -427,6 +433,15 @@ def check_rights(resources):
         problems.append("no policy is found")
 
 
+def check_written_rights(resources):
+    """The rights that tests go by are the template's."""
+    written = as_text(rights(resources, within))
+    if "--rights" in sys.argv[1:]:
+        RIGHTS.write_text(written, encoding="utf-8")
+    if RIGHTS.read_text(encoding="utf-8") != written:
+        problems.append(f"{RIGHTS.relative_to(ROOT)} is not what the template allows: call this with --rights")
+
+
 def main():
     template = cfn_yaml.load(str(ROOT / "template.yaml"))
     resources = expanded(template)
@@ -439,6 +454,7 @@ def main():
     check_throttle(template, resources)
     check_scaling(resources)
     check_rights(resources)
+    check_written_rights(resources)
     looked_at = f"routes, {count} variables, logs, alarms, services, scaling and rights looked at"
     if ENDPOINT:
         import botocore.session

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use chrono::{DateTime, Utc};
+use shared::auth::jwt::{DEFAULT_LIFETIME, Jwts, SecretError};
 use shared::bucket::Bucket;
 use shared::clock::Clock;
-use shared::config::{self, QueueLimits};
+use shared::config::{self, JwtSecrets, QueueLimits};
 use shared::domain::network::Network;
 use shared::queue::{Queue, QueueNames};
 use shared::seal::Sealer;
@@ -18,6 +20,7 @@ use shared::storage::messages::Messages;
 use shared::storage::schedule::Schedule;
 use shared::storage::setup::{self, Mismatch};
 use shared::storage::{StorageError, Table};
+use shared::{aws, secrets_manager};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -125,6 +128,9 @@ pub enum StartError {
     /// The system gives no thread for the leases.
     #[error("the system gives no thread for the leases")]
     Thread(#[source] io::Error),
+    /// The secrets of access tokens cannot be had.
+    #[error(transparent)]
+    Secrets(#[from] SecretError),
     /// The URL of Redis cannot be used.
     #[error("WAXWING_REDIS_URL cannot be used")]
     Redis(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -190,18 +196,7 @@ impl App {
         });
         let daemon = new_name(parts.clock.as_ref());
         info!(daemon, %network, shards = parts.shards, "the daemon starts");
-        let realtime = parts.realtime.map(|settings| {
-            let feed = realtime::Parts {
-                table: parts.table.clone(),
-                hub: Arc::clone(deps.announcer.hub()),
-                clock: parts.clock.clone(),
-                network,
-                daemon: daemon.clone(),
-                settings,
-            };
-            Realtime::new(feed).map_err(|error| StartError::Redis(error.into()))
-        });
-        let realtime = realtime.transpose()?;
+        let realtime = Box::pin(feed(parts.realtime, &deps, &daemon)).await?;
         let (queue, names) = (deps.queue.clone(), deps.names.clone());
         let (meter, round_trips) = (Arc::clone(&deps.meter), Arc::clone(&deps.round_trips));
         let events = deps.announcer.events().clone();
@@ -293,6 +288,38 @@ impl App {
         // Sessions were disconnected with their shards; only tasks of the library are left.
         let _ = tokio::time::timeout(TASKS_DEADLINE, self.tasks.wait()).await;
         info!("the daemon has stopped");
+    }
+}
+
+/// The realtime feed, where it is on.
+async fn feed(
+    settings: Option<config::Realtime>,
+    deps: &Deps,
+    daemon: &str,
+) -> Result<Option<Realtime>, StartError> {
+    let Some(settings) = settings else {
+        return Ok(None);
+    };
+    let feed = Realtime::new(realtime::Parts {
+        table: deps.table.clone(),
+        hub: Arc::clone(deps.announcer.hub()),
+        clock: Arc::clone(&deps.clock),
+        network: deps.network,
+        daemon: daemon.to_owned(),
+        jwts: jwts(&settings.jwt_secrets, deps.clock.now()).await?,
+        settings,
+    });
+    feed.map(Some).map_err(|error| StartError::Redis(error.into()))
+}
+
+/// What checks access tokens. Secrets that are given need nothing of AWS.
+async fn jwts(secrets: &JwtSecrets, now: DateTime<Utc>) -> Result<Jwts, SecretError> {
+    match secrets {
+        JwtSecrets::Given(secrets) => Ok(Jwts::new(secrets, DEFAULT_LIFETIME)),
+        JwtSecrets::Kept(_) => {
+            let aws = aws::from_environment().await;
+            secrets_manager::jwts(&aws, secrets, now).await
+        }
     }
 }
 

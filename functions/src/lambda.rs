@@ -1,5 +1,10 @@
-//! Wires a function's process: configuration, clients, state, and the Lambda runtime.
+//! Wires a function's process: configuration, clients, state, and the Lambda runtime. All of that is made once, before the first
+//! call. A function that lacks something says so and ends; one whose table is away starts, and each call finds out.
 
+mod gateway;
+mod start;
+
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +16,11 @@ use axum::response::Response;
 use lambda_http::{Error, LambdaEvent, service_fn};
 use shared::bucket::Bucket;
 use shared::clock::{Clock, SystemClock};
-use shared::config;
+use shared::config::{self, JwtSecrets};
 use shared::mail;
 use shared::queue::sqs::SqsQueue;
 use shared::seal::{self, Purpose, Sealer};
+use shared::secrets_manager;
 use shared::storage::Table;
 use shared::telemetry;
 use shared::trace;
@@ -32,59 +38,37 @@ use crate::{http, service};
 const FLUSH: Duration = Duration::from_millis(300);
 
 /// Runs the function `auth` until its environment ends it.
-pub async fn auth() -> Result<(), Error> {
-    telemetry::start(telemetry::Format::Json);
-    trace::start("waxwing-auth")?;
-    let (base, users, own) = config::auth()?;
-    let aws = shared::aws::from_environment().await;
-    let secrets = &users.jwt_secrets;
-    let users_state = users_over(&aws, base_over(&aws, &base)?, &users)?;
-    let state = AuthState::new(users_state, secrets, &own);
-    run(Base::clone(&state), service::auth(state)).await
+pub async fn auth() -> ExitCode {
+    serve("waxwing-auth", auth_routes()).await
 }
 
 /// Runs the function `management` until its environment ends it.
-pub async fn management() -> Result<(), Error> {
-    telemetry::start(telemetry::Format::Json);
-    trace::start("waxwing-management")?;
-    let (base, users, wrapping, own) = config::management()?;
-    let aws = shared::aws::from_environment().await;
-    let base = base_over(&aws, &base)?;
-    let sealer = sealer(&aws, &base, &wrapping)?;
-    let state = ManagementState::new(users_over(&aws, base.clone(), &users)?, sealer, &own);
-    run(base, service::management(state)).await
+pub async fn management() -> ExitCode {
+    serve("waxwing-management", management_routes()).await
 }
 
 /// Runs the function `messaging` until its environment ends it.
-pub async fn messaging() -> Result<(), Error> {
-    telemetry::start(telemetry::Format::Json);
-    trace::start("waxwing-messaging")?;
-    let (base, wrapping, bucket, own) = config::messaging()?;
-    let aws = shared::aws::from_environment().await;
-    let base = base_over(&aws, &base)?;
-    let sealer = sealer(&aws, &base, &wrapping)?;
-    let bucket = Bucket::open(&aws, &bucket, Arc::clone(&sealer), clock())?;
-    let state = MessagingState::new(base.clone(), sealer, bucket, &own);
-    run(base, service::messaging(state)).await
+pub async fn messaging() -> ExitCode {
+    serve("waxwing-messaging", messaging_routes()).await
 }
 
 /// Runs the function `webhooks` until its environment ends it. It is called with messages of queues, and serves no requests.
-pub async fn webhooks() -> Result<(), Error> {
+pub async fn webhooks() -> ExitCode {
     telemetry::start(telemetry::Format::Json);
-    trace::start("waxwing-webhooks")?;
-    let (base, wrapping, bucket) = config::webhooks()?;
-    let aws = shared::aws::from_environment().await;
-    let base = base_over(&aws, &base)?;
-    let sealer = sealer(&aws, &base, &wrapping)?;
-    let bucket = Bucket::open(&aws, &bucket, Arc::clone(&sealer), clock())?;
-    let settings = webhook_delivery::Settings::usual(&base);
-    let state = WebhooksState::new(base.clone(), sealer, bucket, settings)?;
+    if let Err(error) = trace::start("waxwing-webhooks") {
+        return start::failed(&error).await;
+    }
+    let state = match webhooks_state().await {
+        Ok(state) => state,
+        Err(error) => return start::failed(&*error).await,
+    };
+    look_at_setup(&state).await;
     let take = service_fn(|event: LambdaEvent<Batch>| {
-        let (state, base) = (state.clone(), base.clone());
+        let state = state.clone();
         // On the heap: the types of what is awaited in it are too deep for the runtime's own around them.
         Box::pin(async move {
             // Where table and configuration do not agree, the whole batch stays.
-            if service::require_setup(&base).await.is_err() {
+            if service::require_setup(&state).await.is_err() {
                 return Err(Error::from(
                     "the table is not the one that this configuration is for",
                 ));
@@ -94,16 +78,67 @@ pub async fn webhooks() -> Result<(), Error> {
             Ok(stays)
         })
     });
-    lambda_http::lambda_runtime::run(take).await
+    start::ended(lambda_http::lambda_runtime::run(take).await)
 }
 
-async fn run(base: Base, router: Router) -> Result<(), Error> {
-    // The first request need not wait for this. If table and configuration do not agree, each request says so, in the
-    // envelope.
-    if let Err(error) = service::require_setup(&base).await {
+async fn auth_routes() -> Result<(Base, Router), Error> {
+    let (base, users, secrets, own) = config::auth()?;
+    let aws = shared::aws::from_environment().await;
+    let base = base_over(&aws, &base)?;
+    let state = AuthState::new(users_over(&aws, base.clone(), &users, &secrets).await?, &own);
+    Ok((base, service::auth(state)))
+}
+
+async fn management_routes() -> Result<(Base, Router), Error> {
+    let (base, users, secrets, wrapping, own) = config::management()?;
+    let aws = shared::aws::from_environment().await;
+    let base = base_over(&aws, &base)?;
+    let sealer = sealer(&aws, &base, &wrapping)?;
+    let users = users_over(&aws, base.clone(), &users, &secrets).await?;
+    let state = ManagementState::new(users, sealer, &own);
+    Ok((base, service::management(state)))
+}
+
+async fn messaging_routes() -> Result<(Base, Router), Error> {
+    let (base, wrapping, bucket, own) = config::messaging()?;
+    let aws = shared::aws::from_environment().await;
+    let base = base_over(&aws, &base)?;
+    let sealer = sealer(&aws, &base, &wrapping)?;
+    let bucket = Bucket::open(&aws, &bucket, Arc::clone(&sealer), clock())?;
+    let state = MessagingState::new(base.clone(), sealer, bucket, &own);
+    Ok((base, service::messaging(state)))
+}
+
+async fn webhooks_state() -> Result<WebhooksState, Error> {
+    let (base, wrapping, bucket) = config::webhooks()?;
+    let aws = shared::aws::from_environment().await;
+    let base = base_over(&aws, &base)?;
+    let sealer = sealer(&aws, &base, &wrapping)?;
+    let bucket = Bucket::open(&aws, &bucket, Arc::clone(&sealer), clock())?;
+    let settings = webhook_delivery::Settings::usual(&base);
+    Ok(WebhooksState::new(base, sealer, bucket, settings)?)
+}
+
+/// Serves what has started. Traces name the function by this name.
+async fn serve(name: &str, starting: impl Future<Output = Result<(Base, Router), Error>>) -> ExitCode {
+    telemetry::start(telemetry::Format::Json);
+    if let Err(error) = trace::start(name) {
+        return start::failed(&error).await;
+    }
+    let (base, routes) = match starting.await {
+        Ok(started) => started,
+        Err(error) => return start::failed(&*error).await,
+    };
+    look_at_setup(&base).await;
+    let routes = routes.layer(middleware::from_fn(flushed));
+    start::ended(lambda_http::run(gateway::behind(routes)).await)
+}
+
+/// The first call need not wait for this. If table and configuration do not agree, each call says so.
+async fn look_at_setup(base: &Base) {
+    if let Err(error) = service::require_setup(base).await {
         http::log::went_wrong(&error, "the table is not the one that this configuration is for");
     }
-    lambda_http::run(router.layer(middleware::from_fn(flushed))).await
 }
 
 /// Answers a request, and sends what was traced of it: once it is answered Lambda freezes the process.
@@ -119,9 +154,15 @@ fn base_over(aws: &SdkConfig, config: &config::Base) -> Result<Base, Error> {
     Ok(Base::new(config, table, queue, clock())?)
 }
 
-fn users_over(aws: &SdkConfig, base: Base, config: &config::Users) -> Result<Users, Error> {
+async fn users_over(
+    aws: &SdkConfig,
+    base: Base,
+    config: &config::Users,
+    secrets: &JwtSecrets,
+) -> Result<Users, Error> {
     let mailer = mail::from_config(aws, &config.mail, &clock())?;
-    Ok(Users::new(base, config, mailer))
+    let jwts = Box::pin(secrets_manager::jwts(aws, secrets, base.clock.now())).await?;
+    Ok(Users::new(base, config, mailer, jwts))
 }
 
 /// A function has no business with session state, which is the account itself.

@@ -10,6 +10,7 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRef, MatchedPath, RawPathParams};
 use axum::http::Uri;
 use axum::middleware;
+use shared::auth::jwt::Jwts;
 use shared::bucket::Bucket;
 use shared::clock::Clock;
 use shared::config::{self, Function};
@@ -57,9 +58,10 @@ impl States {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, QueueError> {
         let base = Base::new(&config.base, table, queue, clock)?;
-        let users = Users::new(base.clone(), &config.users, mailer);
+        let jwts = Jwts::new(&config.jwt_secrets, config.auth.jwt_lifetime);
+        let users = Users::new(base.clone(), &config.users, mailer, jwts);
         Ok(Self {
-            auth: AuthState::new(users.clone(), &config.users.jwt_secrets, &config.auth),
+            auth: AuthState::new(users.clone(), &config.auth),
             management: ManagementState::new(users, Arc::clone(&sealer), &config.management),
             messaging: MessagingState::new(base.clone(), sealer, bucket, &config.messaging),
             base,

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use shared::auth::jwt::{DEFAULT_LIFETIME, Jwts};
+use shared::auth::jwt::Jwts;
 use shared::auth::password::Passwords;
 use shared::clock::Clock;
 use shared::config::{self, CorsOrigins, LOCAL_URL};
@@ -118,14 +118,13 @@ impl Base {
 }
 
 impl Users {
-    /// What serves users, over what every function has.
-    pub fn new(base: Base, config: &config::Users, mailer: Arc<dyn Mailer>) -> Self {
+    /// What serves users, over what every function has. `jwts` sign and check access tokens.
+    pub fn new(base: Base, config: &config::Users, mailer: Arc<dyn Mailer>, jwts: Jwts) -> Self {
         let table = &base.table;
         Self(Arc::new(OfUsers {
             sessions: Sessions::new(table.clone()),
             mail_codes: MailCodes::new(table.clone()),
-            // The lifetime matters only to the function that signs.
-            jwts: Jwts::new(&config.jwt_secrets, DEFAULT_LIFETIME),
+            jwts,
             passwords: Passwords::new(config.bcrypt_cost),
             mailer,
             letters: Letters::new(base.public_url.as_deref().unwrap_or(LOCAL_URL)),

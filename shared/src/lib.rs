@@ -21,6 +21,7 @@ pub mod recent;
 mod schema;
 pub mod seal;
 pub mod sealed;
+pub mod secrets_manager;
 pub mod session_state;
 pub mod shutdown;
 pub mod storage;

@@ -64,9 +64,12 @@ built="$(cargo metadata --no-deps --format-version 1 |
   python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug"
 
 export WAXWING_NETWORKS=sandbox WAXWING_KMS_KEY=alias/waxwing WAXWING_BUCKET=waxwing WAXWING_BCRYPT_COST=4
-WAXWING_JWT_SECRET="serverless:$(python3 -c 'import secrets; print(secrets.token_hex(32))')"
-export WAXWING_JWT_SECRET
-unset WAXWING_KEY_FILE
+# The secret of access tokens is where it is on AWS: the functions are given its ARN alone.
+random() { python3 -c "import secrets; print(secrets.token_hex($1))"; }
+WAXWING_JWT_SECRET_ARN="$(aws secretsmanager create-secret --name "waxwing-tokens-$(random 4)" \
+  --secret-string "serverless:$(random 32)" --query ARN --output text)"
+export WAXWING_JWT_SECRET_ARN
+unset WAXWING_KEY_FILE WAXWING_JWT_SECRET
 
 launch sandbox "$built/sandbox" --port 0 --ephemeral
 until_so 'the sandbox' 120 grep -q '^Admin API' "$logs/sandbox.log"

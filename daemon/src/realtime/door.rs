@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use shared::auth::api_key::KeySecret;
-use shared::auth::jwt::{DEFAULT_LIFETIME, Jwts};
+use shared::auth::jwt::Jwts;
 use shared::auth::login::Login;
 use shared::auth::pairing_link::PairingToken;
 use shared::clock::Clock;
-use shared::config::JwtSecret;
 use shared::domain::network::Network;
 use shared::storage::Table;
 use shared::storage::accounts::Accounts;
@@ -53,16 +52,15 @@ pub struct Door {
 }
 
 impl Door {
-    /// The door to the feed of this network.
-    pub fn new(table: &Table, secrets: &[JwtSecret], clock: Arc<dyn Clock>, network: Network) -> Self {
+    /// The door to the feed of this network. `jwts` check access tokens.
+    pub fn new(table: &Table, jwts: Jwts, clock: Arc<dyn Clock>, network: Network) -> Self {
         Self {
             api_keys: ApiKeys::new(table.clone()),
             accounts: Accounts::new(table.clone()),
             instances: Instances::new(table.clone()),
             sessions: Sessions::new(table.clone()),
             rates: Rates::new(table.clone()),
-            // The lifetime matters only to the function that signs.
-            jwts: Jwts::new(secrets, DEFAULT_LIFETIME),
+            jwts,
             clock,
             network,
             turns: Semaphore::new(AT_ONCE),
@@ -185,7 +183,7 @@ impl Door {
 
     async fn user(&self, token: &str) -> Result<Caller, Refusal> {
         let now = self.clock.now();
-        let claims = self.jwts.verify(token, now)?;
+        let claims = self.jwts.verified(token, now).await?;
         let (user, subscription, session) = tokio::try_join!(
             self.accounts.get_user(claims.sid, claims.sub),
             self.accounts.get_subscription(claims.sid),

@@ -39,6 +39,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware;
 use serde::Serialize;
+use shared::auth::jwt::Jwts;
 use shared::clock::Clock;
 use shared::config::{self, Secret};
 use shared::domain::network::Network;
@@ -90,6 +91,8 @@ pub struct Parts {
     pub network: Network,
     /// What the daemon is called.
     pub daemon: String,
+    /// What checks access tokens.
+    pub jwts: Jwts,
     /// Its settings.
     pub settings: config::Realtime,
 }
@@ -139,6 +142,7 @@ impl Realtime {
             clock,
             network,
             daemon,
+            jwts,
             settings,
         } = parts;
         let followers = Arc::new(Followers::new(Limits::of(settings.sockets)));
@@ -157,7 +161,7 @@ impl Realtime {
             .ws_max_frame_size(LARGEST_REQUEST)
             .build_layer();
         let feed = Arc::new(Feed {
-            door: Door::new(&table, &settings.jwt_secrets, Arc::clone(&clock), network),
+            door: Door::new(&table, jwts, Arc::clone(&clock), network),
             followers,
             instances: Instances::new(table.clone()),
             clock: Arc::clone(&clock),

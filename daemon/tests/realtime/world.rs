@@ -115,6 +115,7 @@ impl World {
             clock: clock.clone(),
             network: NETWORK,
             daemon: daemon.to_owned(),
+            jwts: Jwts::new(&[jwt_secret()], DEFAULT_LIFETIME),
             settings: change(config::Realtime::new(vec![jwt_secret()])),
         });
         let realtime = realtime.expect("a feed");

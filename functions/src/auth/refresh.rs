@@ -95,7 +95,7 @@ pub async fn handler(
     if last.date_naive() != now.date_naive() {
         remember_network(&state, &trail, &user.email).await;
     }
-    let Issued { tokens, cookie } = issue(&state, &user, &next, carrier)?;
+    let Issued { tokens, cookie } = issue(&state, &user, &next, carrier).await?;
     let response = Response {
         user: user.into(),
         tokens,

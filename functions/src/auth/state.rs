@@ -49,8 +49,8 @@ pub struct OfAuth {
 }
 
 impl AuthState {
-    /// The state over what serves users. `secrets` are those of `users`.
-    pub fn new(users: Users, secrets: &[config::JwtSecret], config: &config::Auth) -> Self {
+    /// The state over what serves users.
+    pub fn new(users: Users, config: &config::Auth) -> Self {
         let table = &users.table;
         Self(Arc::new(OfAuth {
             lockouts: Lockouts::new(table.clone()),
@@ -58,7 +58,7 @@ impl AuthState {
             webhooks: Webhooks::new(table.clone()),
             instances: Instances::new(table.clone()),
             counters: Counters::new(table.clone()),
-            signer: Jwts::new(secrets, config.jwt_lifetime),
+            signer: users.jwts.living_for(config.jwt_lifetime),
             admin_email: config.admin_email.clone(),
             registration: config.registration,
             forgot_password_answer: config.forgot_password_answer,

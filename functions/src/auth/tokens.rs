@@ -62,24 +62,25 @@ pub async fn begin_session(state: &AuthState, user: &User, carrier: Carrier) -> 
         expires_at: now + LIFETIME,
     };
     state.sessions.begin(&refresh_token, &session).await?;
-    issue(state, user, &refresh_token, carrier)
+    issue(state, user, &refresh_token, carrier).await
 }
 
 /// The pair of tokens of a session whose refresh token is stored.
-pub fn issue(
+pub async fn issue(
     state: &AuthState,
     user: &User,
     refresh_token: &RefreshToken,
     carrier: Carrier,
 ) -> Result<Issued, ApiError> {
     RequestContext::note_caller(user.subscription, Actor::User(user.id));
-    let access_token = state.signer.sign(
+    let signing = state.signer.signed(
         user.id,
         user.subscription,
         user.role,
         &refresh_token.session(),
         state.clock.now(),
-    )?;
+    );
+    let access_token = signing.await?;
     let (in_body, cookie) = match carrier {
         Carrier::Body => (Some(refresh_token.reveal().to_owned()), None),
         Carrier::Cookie => (None, cookie::set(refresh_token)),

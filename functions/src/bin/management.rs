@@ -1,6 +1,6 @@
 //! The function `management`.
 
 #[tokio::main]
-async fn main() -> Result<(), lambda_http::Error> {
+async fn main() -> std::process::ExitCode {
     functions::lambda::management().await
 }

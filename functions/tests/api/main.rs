@@ -15,6 +15,7 @@ mod management;
 mod messaging;
 mod openapi;
 mod races;
+mod runtime;
 mod setup;
 mod shell;
 mod slow_bucket;

@@ -10,10 +10,9 @@ mod deleted;
 mod faults;
 mod order;
 mod outages;
-#[path = "../api/template/policies.rs"]
-mod policies;
 mod receiver;
 mod rows;
+mod runtime;
 mod signed;
 mod slow;
 mod stale;

@@ -1,12 +1,17 @@
 //! Access tokens: JWTs (RFC 7519) with HS256. The algorithm is pinned. `kid` names the secret, so that a secret can
 //! be replaced while tokens of the old one run out.
 
+mod keyring;
+
 use std::fmt;
+use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 
+use self::keyring::{Key, Keyring};
+pub use self::keyring::{PAUSE, SecretError, SecretPlace, TERM};
 use crate::config::JwtSecret;
 use crate::domain::account::Role;
 use crate::ids::{SubscriptionId, UserId};
@@ -54,9 +59,10 @@ pub enum JwtError {
     Expired,
 }
 
-/// Signs and verifies access tokens.
+/// Signs and verifies access tokens. Its clones have the same secrets.
+#[derive(Clone)]
 pub struct Jwts {
-    secrets: Vec<(String, EncodingKey, DecodingKey)>,
+    keyring: Arc<Keyring>,
     lifetime: TimeDelta,
     validation: Validation,
 }
@@ -72,22 +78,36 @@ impl fmt::Debug for Jwts {
 impl Jwts {
     /// The first of `secrets` signs, and all of them verify. Tokens live for `lifetime`.
     pub fn new(secrets: &[JwtSecret], lifetime: TimeDelta) -> Self {
+        Self::over(Keyring::fixed(secrets), lifetime)
+    }
+
+    /// The same with the secrets that are kept there, which [`Self::signed`] and [`Self::verified`] renew.
+    pub async fn kept_at(
+        place: Arc<dyn SecretPlace>,
+        lifetime: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> Result<Self, SecretError> {
+        Ok(Self::over(Keyring::of(place, now).await?, lifetime))
+    }
+
+    /// The same secrets, for tokens that live for so long.
+    #[must_use]
+    pub fn living_for(&self, lifetime: TimeDelta) -> Self {
+        Self {
+            lifetime,
+            ..self.clone()
+        }
+    }
+
+    fn over(keyring: Keyring, lifetime: TimeDelta) -> Self {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_issuer(&[ISSUER]);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         // The expiry is checked below, by the injected clock.
         validation.validate_exp = false;
-        let keys = secrets.iter().map(|JwtSecret { kid, secret }| {
-            let secret = secret.expose().as_bytes();
-            (
-                kid.clone(),
-                EncodingKey::from_secret(secret),
-                DecodingKey::from_secret(secret),
-            )
-        });
         Self {
-            secrets: keys.collect(),
+            keyring: Arc::new(keyring),
             lifetime,
             validation,
         }
@@ -98,7 +118,20 @@ impl Jwts {
         self.lifetime
     }
 
-    /// A new token.
+    /// A new token by the newest secret.
+    pub async fn signed(
+        &self,
+        user: UserId,
+        subscription: SubscriptionId,
+        role: Role,
+        family: &str,
+        now: DateTime<Utc>,
+    ) -> Result<String, JwtError> {
+        self.keyring.renew(now).await;
+        self.sign(user, subscription, role, family, now)
+    }
+
+    /// A new token by the secret that is known.
     pub fn sign(
         &self,
         user: UserId,
@@ -107,9 +140,10 @@ impl Jwts {
         family: &str,
         now: DateTime<Utc>,
     ) -> Result<String, JwtError> {
-        let (kid, key, _) = self.secrets.first().ok_or(JwtError::BadSignature)?;
+        let keys = self.keyring.keys();
+        let key = keys.first().ok_or(JwtError::BadSignature)?;
         let mut header = Header::new(Algorithm::HS256);
-        header.kid = Some(kid.clone());
+        header.kid = Some(key.kid.clone());
         let claims = Claims {
             sub: user,
             sid: subscription,
@@ -121,22 +155,38 @@ impl Jwts {
             iat: now.timestamp(),
             exp: (now + self.lifetime).timestamp(),
         };
-        jsonwebtoken::encode(&header, &claims, key).map_err(|_| JwtError::Malformed)
+        jsonwebtoken::encode(&header, &claims, &key.signs).map_err(|_| JwtError::Malformed)
     }
 
-    /// What a token says, if it is ours and its time is not over.
+    /// What a token says, if it is ours and its time is not over. Secrets that are kept elsewhere are renewed, also for a token that none
+    /// of those has signed that are known: it may be of a newer one.
+    pub async fn verified(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, JwtError> {
+        self.keyring.renew(now).await;
+        let known = self.keyring.keys();
+        match self.verify_by(&known, token, now) {
+            Err(JwtError::BadSignature) if self.keyring.renew_early(&known, now).await => {
+                self.verify(token, now)
+            }
+            said => said,
+        }
+    }
+
+    /// The same by the secrets that are known.
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, JwtError> {
+        self.verify_by(&self.keyring.keys(), token, now)
+    }
+
+    fn verify_by(&self, keys: &[Key], token: &str, now: DateTime<Utc>) -> Result<Claims, JwtError> {
         let header = jsonwebtoken::decode_header(token).map_err(|_| JwtError::Malformed)?;
         if header.alg != Algorithm::HS256 {
             return Err(JwtError::Malformed);
         }
         let kid = header.kid.ok_or(JwtError::Malformed)?;
-        let (_, _, key) = self
-            .secrets
+        let key = keys
             .iter()
-            .find(|(known, _, _)| *known == kid)
+            .find(|key| key.kid == kid)
             .ok_or(JwtError::BadSignature)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
+        let claims = jsonwebtoken::decode::<Claims>(token, &key.checks, &self.validation)
             .map_err(|error| match error.kind() {
                 jsonwebtoken::errors::ErrorKind::InvalidSignature => JwtError::BadSignature,
                 _ => JwtError::Malformed,
@@ -231,7 +281,7 @@ mod tests {
         claims.aud = "another-service".to_owned();
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some("2026".to_owned());
-        let token = jsonwebtoken::encode(&header, &claims, &ours.secrets[0].1).expect("signs");
+        let token = jsonwebtoken::encode(&header, &claims, &ours.keyring.keys()[0].signs).expect("signs");
         assert_eq!(ours.verify(&token, now()), Err(JwtError::Malformed));
     }
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Bucket, Common, ConfigError, JwtSecret, Lookup, Secret, Wrapping, bucket, common_from, number, problem,
-    reach, switch, wrapping_from,
+    Bucket, Common, ConfigError, JwtSecret, JwtSecrets, Lookup, Secret, Wrapping, bucket, common_from,
+    number, problem, reach, switch, wrapping_from,
 };
 use crate::domain::network::Network;
 use crate::reach::Reach;
@@ -49,8 +49,8 @@ pub struct Daemon {
 /// What the realtime feed has.
 #[derive(Debug, Clone)]
 pub struct Realtime {
-    /// The secrets of access tokens.
-    pub jwt_secrets: Vec<JwtSecret>,
+    /// The secrets of access tokens, or where they are.
+    pub jwt_secrets: JwtSecrets,
     /// The Redis by which several daemons tell each other events; `None` for a daemon that is alone.
     pub redis: Option<Secret>,
     /// How many sockets may be open at once.
@@ -62,6 +62,10 @@ pub struct Realtime {
 impl Realtime {
     /// The usual settings with what has no default.
     pub fn new(jwt_secrets: Vec<JwtSecret>) -> Self {
+        Self::of(JwtSecrets::Given(jwt_secrets))
+    }
+
+    fn of(jwt_secrets: JwtSecrets) -> Self {
         Self {
             jwt_secrets,
             redis: None,
@@ -81,10 +85,8 @@ impl Realtime {
     }
 
     fn read(get: Lookup<'_>) -> Result<Option<Self>, ConfigError> {
-        let Some(secrets) = get("WAXWING_JWT_SECRET") else {
-            return Ok(None);
-        };
-        Self::new(JwtSecret::read_all(&secrets)?).over(get).map(Some)
+        let secrets = JwtSecrets::read(get)?;
+        secrets.map(|secrets| Self::of(secrets).over(get)).transpose()
     }
 }
 

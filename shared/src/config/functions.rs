@@ -7,8 +7,8 @@ use std::time::Duration;
 use chrono::TimeDelta;
 
 use super::{
-    Bucket, Common, ConfigError, FeedAddress, JwtSecret, Lookup, Mail, QueueLimits, Wrapping, bucket,
-    common_from, feed, mail, missing, number, problem, reach, wrapping_from,
+    Bucket, Common, ConfigError, FeedAddress, JwtSecret, JwtSecrets, Lookup, Mail, QueueLimits, Wrapping,
+    bucket, common_from, feed, mail, number, problem, reach, wrapping_from,
 };
 use crate::auth::jwt::DEFAULT_LIFETIME;
 use crate::auth::password::DEFAULT_COST;
@@ -83,8 +83,6 @@ pub struct Base {
 /// What the functions that serve users have: `auth` and `management`.
 #[derive(Debug, Clone)]
 pub struct Users {
-    /// The secrets of access tokens; the first signs.
-    pub jwt_secrets: Vec<JwtSecret>,
     /// The cost of a password's hash.
     pub bcrypt_cost: u32,
     /// How mails go out.
@@ -145,6 +143,8 @@ pub struct Functions {
     pub base: Base,
     /// What the functions that serve users have.
     pub users: Users,
+    /// The secrets of access tokens; the first signs.
+    pub jwt_secrets: Vec<JwtSecret>,
     /// What wraps data keys.
     pub wrapping: Wrapping,
     /// What `auth` has for itself.
@@ -179,23 +179,22 @@ impl Base {
     }
 }
 
-impl Users {
-    /// The usual settings with what has no default.
-    pub fn new(jwt_secrets: Vec<JwtSecret>) -> Self {
+impl Default for Users {
+    fn default() -> Self {
         Self {
-            jwt_secrets,
             bcrypt_cost: DEFAULT_COST,
             mail: Mail::Off,
             user_rate: 600,
         }
     }
+}
 
+impl Users {
     fn over(self, get: Lookup<'_>) -> Result<Self, ConfigError> {
         Ok(Self {
             bcrypt_cost: number(get, "WAXWING_BCRYPT_COST", self.bcrypt_cost, 4..=31)?,
             mail: mail::read(get)?.unwrap_or(self.mail),
             user_rate: number(get, "WAXWING_USER_RATE", self.user_rate, 1..=1_000_000)?,
-            ..self
         })
     }
 }
@@ -291,7 +290,8 @@ impl Functions {
     ) -> Self {
         Self {
             base: Base::new(common, networks),
-            users: Users::new(jwt_secrets),
+            users: Users::default(),
+            jwt_secrets,
             wrapping,
             auth: Auth::default(),
             management: Management::default(),
@@ -312,13 +312,22 @@ impl Functions {
     }
 }
 
-pub(super) fn auth(get: Lookup<'_>) -> Result<(Base, Users, Auth), ConfigError> {
-    Ok((base_from(get)?, users_from(get)?, Auth::default().over(get)?))
+pub(super) fn auth(get: Lookup<'_>) -> Result<(Base, Users, JwtSecrets, Auth), ConfigError> {
+    let own = Auth::default().over(get)?;
+    Ok((base_from(get)?, users_from(get)?, secrets_from(get)?, own))
 }
 
-pub(super) fn management(get: Lookup<'_>) -> Result<(Base, Users, Wrapping, Management), ConfigError> {
-    let management = Management::default().over(get)?;
-    Ok((base_from(get)?, users_from(get)?, wrapping_from(get)?, management))
+pub(super) fn management(
+    get: Lookup<'_>,
+) -> Result<(Base, Users, JwtSecrets, Wrapping, Management), ConfigError> {
+    let own = Management::default().over(get)?;
+    Ok((
+        base_from(get)?,
+        users_from(get)?,
+        secrets_from(get)?,
+        wrapping_from(get)?,
+        own,
+    ))
 }
 
 pub(super) fn messaging(get: Lookup<'_>) -> Result<(Base, Wrapping, Bucket, Messaging), ConfigError> {
@@ -351,8 +360,12 @@ fn base_from(get: Lookup<'_>) -> Result<Base, ConfigError> {
 }
 
 fn users_from(get: Lookup<'_>) -> Result<Users, ConfigError> {
-    let secrets = get("WAXWING_JWT_SECRET").ok_or_else(|| missing("WAXWING_JWT_SECRET"))?;
-    Users::new(JwtSecret::read_all(&secrets)?).over(get)
+    Users::default().over(get)
+}
+
+fn secrets_from(get: Lookup<'_>) -> Result<JwtSecrets, ConfigError> {
+    JwtSecrets::read(get)?
+        .ok_or_else(|| problem("WAXWING_JWT_SECRET", "or WAXWING_JWT_SECRET_ARN must be set"))
 }
 
 /// Who may register; `None` where nothing is said.

@@ -11,6 +11,7 @@
 //! | `WAXWING_REDIS_URL` | daemon: the Redis by which several daemons tell each other events of the realtime feed; `rediss://` for TLS | — |
 //! | `WAXWING_REALTIME_SOCKETS` | daemon: sockets of the realtime feed that may be open at once, 1 to 60,000 | 2000 |
 //! | `WAXWING_JWT_SECRET` | auth and management, and a daemon whose realtime feed is on: signs and checks access tokens; 32 bytes or more; `kid:secret`, several separated by commas, the first signs | — |
+//! | `WAXWING_JWT_SECRET_ARN` | the same, instead of it: the ARN of the secret in Secrets Manager that has it; read at the start, and anew every five minutes | — |
 //! | `WAXWING_KMS_KEY` | management, messaging, webhooks and daemon: the KMS key that wraps data keys: id, alias or ARN | — |
 //! | `WAXWING_KEY_FILE` | instead of it: the file with the wrapping key | — |
 //! | `WAXWING_BUCKET` | messaging, webhooks and daemon: the bucket of media and events: its name in S3, or `folder:<path>` | — |
@@ -47,7 +48,7 @@
 //!
 //! `waxwing-server` reads those of all functions, and has what they demand by itself.
 //!
-//! Region, credentials and `AWS_ENDPOINT_URL` are the AWS SDK's own.
+//! Region, credentials and `AWS_ENDPOINT_URL` are the AWS SDK's own, and `AWS_LAMBDA_…` Lambda's.
 
 mod bucket;
 mod daemon;
@@ -71,7 +72,7 @@ pub use functions::{
     Auth, Base, CorsOrigins, Function, Functions, Management, Messaging, Registration, Users,
 };
 pub use mail::Mail;
-pub use secret::{JwtSecret, Secret};
+pub use secret::{JwtSecret, JwtSecrets, Secret};
 pub use traces::Traces;
 
 use crate::reach::Reach;
@@ -110,12 +111,12 @@ pub struct Common {
 }
 
 /// Reads the configuration of the function `auth`.
-pub fn auth() -> Result<(Base, Users, Auth), ConfigError> {
+pub fn auth() -> Result<(Base, Users, JwtSecrets, Auth), ConfigError> {
     functions::auth(&variable)
 }
 
 /// Reads the configuration of the function `management`.
-pub fn management() -> Result<(Base, Users, Wrapping, Management), ConfigError> {
+pub fn management() -> Result<(Base, Users, JwtSecrets, Wrapping, Management), ConfigError> {
     functions::management(&variable)
 }
 
@@ -160,6 +161,12 @@ pub fn jwt_secrets() -> Result<Option<Vec<JwtSecret>>, ConfigError> {
     variable("WAXWING_JWT_SECRET")
         .map(|secrets| JwtSecret::read_all(&secrets))
         .transpose()
+}
+
+/// Where Lambda's Runtime API answers, for a function that cannot start: `AWS_LAMBDA_RUNTIME_API`, a host with its port. `None`
+/// where there is no Lambda.
+pub fn lambda_runtime_api() -> Option<String> {
+    variable("AWS_LAMBDA_RUNTIME_API")
 }
 
 /// What is logged, in `tracing`'s filter syntax.

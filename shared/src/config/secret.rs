@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{ConfigError, problem};
+use super::{ConfigError, Lookup, problem};
 
 /// A value that must not be shown.
 #[derive(Clone, PartialEq, Eq)]
@@ -26,6 +26,41 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Where the secrets of access tokens are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum JwtSecrets {
+    /// Here. The first signs.
+    Given(Vec<JwtSecret>),
+    /// In a secret of Secrets Manager, which has this ARN.
+    Kept(String),
+}
+
+impl JwtSecrets {
+    /// What the environment says; `None` where it says nothing.
+    pub(super) fn read(get: Lookup<'_>) -> Result<Option<Self>, ConfigError> {
+        const ARN: &str = "WAXWING_JWT_SECRET_ARN";
+        match (get("WAXWING_JWT_SECRET"), get(ARN)) {
+            (Some(secrets), None) => Ok(Some(Self::Given(JwtSecret::read_all(&secrets)?))),
+            (None, Some(arn)) if is_of_secret(&arn) => Ok(Some(Self::Kept(arn))),
+            (None, Some(_)) => Err(problem(
+                ARN,
+                "must be the ARN of a secret, such as `arn:aws:secretsmanager:<region>:<account>:secret:<name>`",
+            )),
+            (Some(_), Some(_)) => Err(problem(ARN, "cannot be set beside WAXWING_JWT_SECRET")),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+fn is_of_secret(arn: &str) -> bool {
+    let parts: Vec<_> = arn.splitn(7, ':').collect();
+    matches!(
+        parts[..],
+        ["arn", _, "secretsmanager", region, account, "secret", name]
+            if !region.is_empty() && !account.is_empty() && !name.is_empty()
+    )
+}
+
 /// A secret that signs or checks access tokens, with the name that tokens carry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JwtSecret {
@@ -36,8 +71,11 @@ pub struct JwtSecret {
 }
 
 impl JwtSecret {
-    /// Several, separated by commas.
-    pub(super) fn read_all(text: &str) -> Result<Vec<Self>, ConfigError> {
+    /// Several, separated by commas: the first signs.
+    ///
+    /// # Errors
+    /// Where one of them is too short. The error does not have it.
+    pub fn read_all(text: &str) -> Result<Vec<Self>, ConfigError> {
         text.split(',').map(Self::read).collect()
     }
 

@@ -25,10 +25,13 @@ fn a_live_network_comes_first_however_it_is_listed() {
             "b:another-access-token-secret-for-tests,a:an-access-token-secret-for-tests-alone",
         ),
     ]);
-    let (base, users, _) = functions::auth(&lookup).expect("complete");
+    let (base, _, secrets, _) = functions::auth(&lookup).expect("complete");
     assert_eq!(base.networks, [Network::Live, Network::Sandbox]);
-    assert_eq!(users.jwt_secrets[1].secret.expose(), SECRET);
-    assert_eq!(users.jwt_secrets[0].kid, "b");
+    let JwtSecrets::Given(secrets) = secrets else {
+        panic!("they are here");
+    };
+    assert_eq!(secrets[1].secret.expose(), SECRET);
+    assert_eq!(secrets[0].kid, "b");
     assert_eq!(base.common.shards, 4);
 }
 
@@ -92,7 +95,7 @@ fn the_template_gives_each_function_what_it_needs_alone() {
         assert!(unread.is_empty(), "`{}` reads no {unread:?}", function.as_str());
         let of_some = [
             "WAXWING_BUCKET",
-            "WAXWING_JWT_SECRET",
+            "WAXWING_JWT_SECRET_ARN",
             "WAXWING_KMS_KEY",
             "WAXWING_PUBLIC_URL",
         ];
@@ -119,6 +122,7 @@ fn each_function_asks_for_what_it_needs_alone() {
     let of_users = [
         "WAXWING_BCRYPT_COST",
         "WAXWING_JWT_SECRET",
+        "WAXWING_JWT_SECRET_ARN",
         "WAXWING_MAIL",
         "WAXWING_MAIL_FROM",
         "WAXWING_USER_RATE",
@@ -157,6 +161,37 @@ fn a_daemon_corrects_its_clock_unless_it_is_told_not_to() {
     assert_eq!(corrects(Some("machine")), Ok(false));
     let error = corrects(Some("sundial")).expect_err("no such clock").to_string();
     assert_eq!(error, "WAXWING_CLOCK must be `table` or `machine`");
+}
+
+#[test]
+fn the_secrets_of_access_tokens_are_here_or_in_secrets_manager() {
+    const ARN: &str = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:waxwing-jwt-a1b2c3";
+    const NAME: &str = "WAXWING_JWT_SECRET_ARN";
+    let read = |pairs: &'static [(&'static str, &'static str)]| {
+        functions::auth(&get(pairs)).map(|(_, _, secrets, _)| secrets)
+    };
+    assert_eq!(read(&[(NAME, ARN)]), Ok(JwtSecrets::Kept(ARN.to_owned())));
+    let told = |pairs: &'static [(&'static str, &'static str)]| read(pairs).expect_err("refused").to_string();
+    assert_eq!(
+        told(&[]),
+        "WAXWING_JWT_SECRET or WAXWING_JWT_SECRET_ARN must be set"
+    );
+    assert_eq!(
+        told(&[(NAME, ARN), ("WAXWING_JWT_SECRET", SECRET)]),
+        "WAXWING_JWT_SECRET_ARN cannot be set beside WAXWING_JWT_SECRET"
+    );
+    for no_arn in [
+        &[(NAME, SECRET)],
+        &[(NAME, "arn:aws:secretsmanager:eu-central-1:123456789012:secret:")],
+        &[(NAME, "arn:aws:kms:eu-central-1:123456789012:key/1")],
+    ] {
+        let told = told(no_arn);
+        assert!(
+            told.starts_with("WAXWING_JWT_SECRET_ARN must be the ARN"),
+            "{told}"
+        );
+        assert!(!told.contains(SECRET));
+    }
 }
 
 #[test]
@@ -209,6 +244,15 @@ fn the_realtime_feed_is_on_where_a_daemon_has_secret_and_address() {
         ("WAXWING_LISTEN", "0.0.0.0:3002"),
         ("WAXWING_REDIS_URL", "rediss://user:password@cache:6379"),
     ];
+    const KEPT: &[(&str, &str)] = &[
+        BASE[0],
+        BASE[1],
+        (
+            "WAXWING_JWT_SECRET_ARN",
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:waxwing-jwt-a1b2c3",
+        ),
+        ("WAXWING_LISTEN", "0.0.0.0:3002"),
+    ];
     const ODD: &[(&str, &str)] = &[BASE[0], BASE[1], ("WAXWING_LISTEN", "3002")];
     let off = daemon::read(&get(&BASE)).expect("complete");
     assert!(off.realtime.is_none() && off.listen.is_none());
@@ -218,6 +262,8 @@ fn the_realtime_feed_is_on_where_a_daemon_has_secret_and_address() {
     let realtime = on.realtime.expect("on");
     assert_eq!((realtime.sockets, realtime.trusted_proxies), (2_000, 0));
     assert!(!format!("{realtime:?}").contains("password"));
+    let kept = daemon::read(&get(KEPT)).expect("complete").realtime.expect("on");
+    assert!(matches!(kept.jwt_secrets, JwtSecrets::Kept(_)));
     assert!(daemon::read(&get(ODD)).is_err());
 }
 

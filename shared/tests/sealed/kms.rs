@@ -3,6 +3,8 @@
 use serde_json::{Value, json};
 use shared::ids::InstanceId;
 use shared::seal::{KeyContext, KeyError, KeyWrapper as _, KmsKeyWrapper, Purpose};
+use testbed::relay::Call;
+use testbed::rights::{self, Role};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -48,6 +50,16 @@ fn context() -> KeyContext {
     }
 }
 
+/// Whose policies allow such a request.
+fn allowed_to(operation: &str, input: &Value) -> Vec<Role> {
+    let call = Call {
+        operation: operation.to_owned(),
+        body: input.to_string(),
+    };
+    let may = |role: &Role| rights::denied(*role, [&call]).is_empty();
+    Role::ALL.into_iter().filter(may).collect()
+}
+
 fn bound(context: &KeyContext) -> Value {
     json!({"purpose": "session", "instance": context.instance.to_string()})
 }
@@ -64,6 +76,7 @@ async fn a_data_key_is_made_in_its_encryption_context() {
     assert_eq!(input["KeyId"], "alias/waxwing");
     assert_eq!(input["KeySpec"], "AES_256");
     assert_eq!(input["EncryptionContext"], bound(&context()));
+    assert_eq!(allowed_to("GenerateDataKey", &input), [Role::Daemon]);
 }
 
 #[tokio::test]
@@ -75,6 +88,7 @@ async fn a_wrapped_key_is_opened_in_its_encryption_context() {
     assert_eq!(operation, "decrypt");
     assert_eq!(input["CiphertextBlob"], "d3JhcHBlZA==");
     assert_eq!(input["EncryptionContext"], bound(&context()));
+    assert_eq!(allowed_to("Decrypt", &input), [Role::Daemon]);
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod cache;
 mod kms;
 mod sealer;
+mod secrets;
 mod session_state;
 mod support;
 mod values;

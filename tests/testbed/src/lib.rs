@@ -11,12 +11,15 @@
 //! | [`table`] | a table in memory by itself |
 //! | [`queues`] | the embedded queues, and a way to watch and break what is done with them |
 //! | [`relay`] | the fault relay: what networks and services do on bad days, to any call |
+//! | [`rights`] | what functions and daemon may do on AWS, to compare with what they do |
+//! | [`secrets`] | Secrets Manager's protocol, with one secret |
 //! | [`sqs`] | SQS's protocol over the embedded queues |
 //! | [`played`] | a daemon that the test plays, for tests of the API |
 //! | [`asked`] | what that daemon is asked, and what it answers |
 //! | [`caller`] | a caller of the API, in memory or over HTTP |
 //! | [`dice`] | random numbers by a seed |
 //! | [`config`], [`mail`] | a configuration of the functions; what is in their mails |
+//! | [`lambda`] | Lambda's Runtime API, and a function's program behind it |
 //! | [`served`] | a router on a free port |
 //! | [`socket_io`] | a client of the realtime feed |
 //! | [`wait`] | waiting for what must come, with a deadline |
@@ -29,10 +32,13 @@ pub mod collector;
 pub mod config;
 pub mod dice;
 pub mod kept;
+pub mod lambda;
 pub mod mail;
 pub mod played;
 pub mod queues;
 pub mod relay;
+pub mod rights;
+pub mod secrets;
 pub mod served;
 pub mod socket_io;
 pub mod sqs;

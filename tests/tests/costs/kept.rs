@@ -86,4 +86,5 @@ async fn what_is_kept_costs_a_write_unit_each() {
     }
     check("an incoming message that is kept", came, cost(4, 0, 0));
     check("a message's life to `read` that is kept", sent, cost(9, 5, 1));
+    world.daemon_kept_to_its_rights();
 }

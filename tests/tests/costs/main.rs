@@ -125,6 +125,7 @@ async fn messages_cost_what_the_design_says() {
             assert_eq!(figure, today, "{}: pin the new figure", row.work);
         }
     }
+    world.daemon_kept_to_its_rights();
 }
 
 /// A read that is a moment old.

@@ -125,4 +125,5 @@ async fn a_file_costs_what_the_design_says() {
         );
         assert_eq!(more, today, "{what}: pin the new figure");
     }
+    world.daemon_kept_to_its_rights();
 }

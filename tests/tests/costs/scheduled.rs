@@ -86,4 +86,5 @@ async fn a_message_for_later_costs_what_the_design_says() {
     let living = total(&[&world.daemon_meter.settled_bill().await]);
     assert_eq!(accepted.units.writes + living.writes, WRITES_TO_SENT);
     assert_eq!(world.queue.sends() - sends, SENDS_TO_SENT);
+    world.daemon_kept_to_its_rights();
 }

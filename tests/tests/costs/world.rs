@@ -14,6 +14,7 @@ use shared::storage::messages::Messages;
 use testbed::caller::Bases;
 use testbed::queues::{Counted, Through, queues};
 use testbed::relay::Relay;
+use testbed::rights::{self, Role};
 use testbed::table::{Database, patient};
 use testbed::world::Keys;
 use tests::flow::Paired;
@@ -46,6 +47,7 @@ impl World {
         let database = Database::start().await;
         let endpoint = &database.endpoint;
         let (api_meter, daemon_meter) = (Relay::metering(endpoint).await, Relay::metering(endpoint).await);
+        daemon_meter.record();
         let (queue, names) = queues(clock.clone(), NETWORK, SHARDS).await;
         let queue = Arc::new(Through(Counted::new(Arc::new(queue))));
         let keys = Keys::new();
@@ -72,6 +74,18 @@ impl World {
             _keys: keys,
             _database: database,
         }
+    }
+
+    /// Fails where the daemon has made a call to the table that its policies do not allow.
+    #[track_caller]
+    pub fn daemon_kept_to_its_rights(&self) {
+        let calls = self.daemon_meter.take_calls();
+        assert!(
+            calls.iter().any(|call| call.body.contains("sess#")),
+            "they are noted"
+        );
+        let denied = rights::denied(Role::Daemon, &calls);
+        assert!(denied.is_empty(), "{denied:?}");
     }
 
     /// The id of a paired instance.

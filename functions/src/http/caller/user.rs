@@ -44,7 +44,7 @@ where
             }
         };
         let now = state.clock.now();
-        let claims = state.jwts.verify(token, now)?;
+        let claims = state.jwts.verified(token, now).await?;
         // All is read anew, since it may have changed after the token was made.
         let (user, subscription, session) = tokio::try_join!(
             state.accounts.get_user(claims.sid, claims.sub),

@@ -1,6 +1,5 @@
 //! Checks a body against its schema in the document.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::de::DeserializeOwned;
@@ -11,24 +10,20 @@ use utoipa::openapi::schema::{
 };
 use utoipa::{Number, ToSchema};
 
+use super::known::{Known, Schemas};
 use super::strict::Path;
 use super::{knows, texts};
 use crate::http::fields::Fields;
 
-type Schemas = BTreeMap<String, RefOr<Schema>>;
-
 /// Notes every member of a body of type `T` that is missing, unknown, `null` or of the wrong type. If there is any,
 /// texts that their parsers refuse and numbers beyond their bounds are noted as well. Otherwise the handler notes
 /// those; but with such a member it is not called.
-pub fn body<T: DeserializeOwned + ToSchema>(value: &Value, fields: &mut Fields) {
-    let mut all = Vec::new();
-    T::schemas(&mut all);
-    let all = all.into_iter().collect();
-    let schema = T::schema();
-    let mut found = Check::new(&all);
-    found.value(&schema, value, &Path::Root);
+pub fn body<T: DeserializeOwned + ToSchema + 'static>(value: &Value, fields: &mut Fields) {
+    let known = Known::of::<T>();
+    let mut found = Check::new(&known.all);
+    found.value(&known.schema, value, &Path::Root);
     let mut unserved = Vec::new();
-    if let (RefOr::T(Schema::Object(object)), Value::Object(members)) = (&schema, value) {
+    if let (RefOr::T(Schema::Object(object)), Value::Object(members)) = (&known.schema, value) {
         // A member that only a later version will serve is known to the type, and is not in the document.
         let beside = members
             .iter()

@@ -5,6 +5,7 @@
 
 mod check;
 mod given;
+mod known;
 mod strict;
 mod texts;
 
@@ -34,7 +35,7 @@ pub struct JsonBody<T> {
     pub bytes: Bytes,
 }
 
-impl<T: DeserializeOwned + ToSchema> JsonBody<T> {
+impl<T: DeserializeOwned + ToSchema + 'static> JsonBody<T> {
     /// Reads a body that has come.
     pub fn parse(bytes: Bytes) -> Result<Self, ApiError> {
         let value = parse(&bytes)?;
@@ -42,7 +43,7 @@ impl<T: DeserializeOwned + ToSchema> JsonBody<T> {
     }
 }
 
-impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+impl<T: DeserializeOwned + ToSchema + 'static, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
@@ -57,7 +58,9 @@ impl<T: DeserializeOwned + ToSchema, S: Send + Sync> FromRequest<S> for JsonBody
 #[derive(Debug)]
 pub struct OptionalJsonBody<T>(pub T);
 
-impl<T: DeserializeOwned + Default + ToSchema, S: Send + Sync> FromRequest<S> for OptionalJsonBody<T> {
+impl<T: DeserializeOwned + Default + ToSchema + 'static, S: Send + Sync> FromRequest<S>
+    for OptionalJsonBody<T>
+{
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
@@ -80,7 +83,7 @@ fn not_json() -> ApiError {
     )
 }
 
-fn parse<T: DeserializeOwned + ToSchema>(bytes: &[u8]) -> Result<T, ApiError> {
+fn parse<T: DeserializeOwned + ToSchema + 'static>(bytes: &[u8]) -> Result<T, ApiError> {
     let read = strict::read(bytes).map_err(|error| syntax(&error))?;
     let mut fields = Fields::default();
     for path in read.doubled {

@@ -83,7 +83,7 @@ pub struct Come<T> {
 pub async fn read<Own, T>(request: Request, state: &MessagingState) -> Result<Come<T>, ApiError>
 where
     Own: DeserializeOwned,
-    T: DeserializeOwned + ToSchema,
+    T: DeserializeOwned + ToSchema + 'static,
 {
     let (json, file) = if has_file::<Own>() && is_form(request.headers()) {
         let (json, file) = form::read::<T>(request).await?;

@@ -177,7 +177,7 @@ impl<Own> Sending<Own> {
     }
 }
 
-impl<Own: DeserializeOwned + ToSchema> FromRequest<MessagingState> for Sending<Own> {
+impl<Own: DeserializeOwned + ToSchema + 'static> FromRequest<MessagingState> for Sending<Own> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &MessagingState) -> Result<Self, ApiError> {

@@ -172,8 +172,8 @@ impl<T> Checked<Path<MessageId>, T> {
 
 impl<Own, Common, About> FromRequest<MessagingState> for Unaddressed<Own, Common, About>
 where
-    Own: DeserializeOwned + ToSchema,
-    Common: DeserializeOwned + ToSchema,
+    Own: DeserializeOwned + ToSchema + 'static,
+    Common: DeserializeOwned + ToSchema + 'static,
     About: FromRequestParts<MessagingState, Rejection = ApiError> + Send,
 {
     type Rejection = ApiError;

@@ -1,6 +1,5 @@
 //! The deployment's template, `template.yaml`, held against the code: which function API Gateway sends a path to, and what
-//! each function may do to the table.
+//! each function may do.
 
 mod paths;
-mod policies;
 mod rights;

@@ -1,9 +1,9 @@
 //! API Gateway sends each endpoint's path to a function that has the endpoint.
 
+use std::path::Path;
+
 use functions::service;
 use shared::config::Function;
-
-use super::policies::template;
 
 /// Where API Gateway sends requests to, as `template.yaml` says.
 struct Gateway {
@@ -19,7 +19,8 @@ const GREEDY: &str = "{proxy+}";
 impl Gateway {
     /// Reads the events of the functions: each is one line.
     fn read() -> Self {
-        let template = template();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../template.yaml");
+        let template = std::fs::read_to_string(file).expect("a file of the repository");
         let (mut paths, mut default, mut function) = (Vec::new(), None, None);
         for line in template.lines() {
             if let Some(name) = after(line, "Binary: ") {

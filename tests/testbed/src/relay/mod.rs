@@ -186,6 +186,16 @@ impl Relay {
         self.wires.calm();
     }
 
+    /// From here on notes every call that comes, for [`Relay::take_calls`].
+    pub fn record(&self) {
+        self.wires.record();
+    }
+
+    /// The calls that were noted since this was last called, in the order in which they came.
+    pub fn take_calls(&self) -> Vec<Call> {
+        self.wires.take_calls()
+    }
+
     /// How many calls came, by operation.
     pub fn tally(&self) -> BTreeMap<String, u64> {
         self.wires.tally()

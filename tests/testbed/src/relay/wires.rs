@@ -33,6 +33,8 @@ pub(crate) struct Wires {
     lines: Mutex<CancellationToken>,
     stop: CancellationToken,
     tally: Mutex<BTreeMap<String, u64>>,
+    /// The calls that came, where they are noted.
+    calls: Mutex<Option<Vec<Call>>>,
     pub(crate) failed: AtomicU64,
     bill: Option<Mutex<Bill>>,
     /// Held for reading by each call that may have taken effect and is not in the bill yet.
@@ -52,6 +54,7 @@ impl Wires {
             lines: Mutex::new(stop.child_token()),
             stop,
             tally: Mutex::default(),
+            calls: Mutex::default(),
             failed: AtomicU64::new(0),
             bill: meters.then(Mutex::default),
             charging: RwLock::default(),
@@ -97,6 +100,18 @@ impl Wires {
 
     pub(crate) fn calm(&self) {
         self.rules.clear();
+    }
+
+    pub(crate) fn record(&self) {
+        self.calls
+            .lock()
+            .expect("no holder panics")
+            .get_or_insert_default();
+    }
+
+    pub(crate) fn take_calls(&self) -> Vec<Call> {
+        let mut calls = self.calls.lock().expect("no holder panics");
+        calls.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     pub(crate) fn tally(&self) -> BTreeMap<String, u64> {
@@ -179,6 +194,9 @@ pub(crate) async fn pass(
         .expect("no holder panics")
         .entry(request.call.operation.clone())
         .or_default() += 1;
+    if let Some(calls) = &mut *wires.calls.lock().expect("no holder panics") {
+        calls.push(request.call.clone());
+    }
     let outlives = request.outlives.clone();
     let stop = wires.stop.clone();
     let task = tokio::spawn(async move {

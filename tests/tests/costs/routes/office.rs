@@ -52,6 +52,7 @@ impl Office {
     pub async fn open(queue_limit: u32) -> Self {
         let base = World::new().await;
         let meter = Relay::metering(&base.database.endpoint).await;
+        meter.record();
         let metered = patient(meter.endpoint());
         let mut config = testbed::config::functions(1, base.keys.file());
         config.auth.forgot_password_answer = Duration::ZERO;

@@ -1,11 +1,14 @@
-//! One request to each route, in an order in which each succeeds.
+//! One request to each route, in an order in which each succeeds. Each does what the policies of its function allow.
 
 use std::collections::BTreeMap;
 
+use functions::service;
 use serde_json::{Value, json};
+use shared::config::Function;
 use shared::ids::InstanceId;
 use testbed::caller::{Caller, PASSWORD};
 use testbed::relay::meter::Charge;
+use testbed::rights;
 use tests::routes::{request, sends};
 
 use super::of_request;
@@ -17,6 +20,19 @@ const CONTACT: &str = "15550100008";
 const INVITE: &str = "AbCdEfGhIjKlMnOpQrStUv";
 const PHONE: &str = "15550100009";
 const OTHER_PHONE: &str = "15550100002";
+
+/// The function that has a route. What all have is looked at as the first one's.
+fn function_of(route: &str) -> Function {
+    let has = |function: &Function| {
+        let operations = service::operations(*function);
+        let mut routes = operations
+            .iter()
+            .map(|operation| format!("{} {}", operation.method(), operation.path()));
+        routes.any(|of| of == route)
+    };
+    let found = Function::ALL.into_iter().find(has);
+    found.unwrap_or_else(|| panic!("no function has {route}"))
+}
 
 struct Walk<'a> {
     office: &'a Office,
@@ -43,10 +59,14 @@ impl Walk<'_> {
     async fn call(&mut self, api: &Caller, route: &str, ids: &[&str], body: Option<Value>) -> Value {
         let (method, path) = request(route, ids);
         self.office.wait();
-        self.office.meter.settled_bill().await;
+        let meter = &self.office.meter;
+        meter.settled_bill().await;
+        meter.take_calls();
         let answer = api.request(method, &path, body).await;
         assert!(answer.is_success(), "{route}: {}", answer.json());
-        let charge = of_request(&self.office.meter.settled_bill().await);
+        let charge = of_request(&meter.settled_bill().await);
+        let denied = rights::denied(function_of(route).into(), &meter.take_calls());
+        assert!(denied.is_empty(), "{route}: {denied:?}");
         self.rows.insert(route.to_owned(), charge);
         answer.json()["data"].clone()
     }

@@ -1,0 +1,153 @@
+//! The secrets of access tokens while they are in use. Those that are kept elsewhere are renewed, so that a secret which was changed
+//! arrives without a restart.
+//!
+//! A function's process stands still between two calls, so nothing is done in the background: whoever signs or checks a token renews
+//! what is too old. Where the place is away, what is known holds on.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use chrono::{DateTime, TimeDelta, Utc};
+use jsonwebtoken::{DecodingKey, EncodingKey};
+use tokio::sync::Mutex;
+use tracing::warn;
+
+use crate::config::JwtSecret;
+use crate::telemetry::chain;
+
+/// How long secrets are believed.
+pub const TERM: TimeDelta = TimeDelta::minutes(5);
+
+/// How long nobody asks again: after a failure, and after a token that no secret has signed.
+pub const PAUSE: TimeDelta = TimeDelta::seconds(30);
+
+/// Where secrets are kept.
+#[async_trait]
+pub trait SecretPlace: fmt::Debug + Send + Sync {
+    /// The secrets as they are now; the first signs. It ends in seconds.
+    async fn read(&self) -> Result<Vec<JwtSecret>, SecretError>;
+}
+
+/// Why secrets could not be read. None of these has a secret in it.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The place does not answer, or not in time. It may later.
+    #[error("the secrets of access tokens are out of reach")]
+    Away(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The place refuses, or has no such secret.
+    #[error("the secrets of access tokens are refused")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// What is kept there is no secret that can be used.
+    #[error("the secret of access tokens that is kept {0}")]
+    Unusable(String),
+}
+
+/// A secret, ready for use.
+pub(super) struct Key {
+    pub kid: String,
+    pub signs: EncodingKey,
+    pub checks: DecodingKey,
+}
+
+/// The secrets of a process.
+pub(super) struct Keyring {
+    keys: RwLock<Arc<[Key]>>,
+    kept: Option<Kept>,
+}
+
+/// Where they are kept, and when they are asked for again.
+struct Kept {
+    place: Arc<dyn SecretPlace>,
+    next: Mutex<Next>,
+}
+
+/// When it is time to ask again.
+#[derive(Debug, Clone, Copy)]
+struct Next {
+    /// For whoever wants to use them.
+    due: DateTime<Utc>,
+    /// For whoever has met a token that none of them has signed.
+    early: DateTime<Utc>,
+}
+
+impl Keyring {
+    /// Secrets that stay as they are.
+    pub fn fixed(secrets: &[JwtSecret]) -> Self {
+        Self {
+            keys: RwLock::new(keys(secrets)),
+            kept: None,
+        }
+    }
+
+    /// The secrets that are kept there.
+    pub async fn of(place: Arc<dyn SecretPlace>, now: DateTime<Utc>) -> Result<Self, SecretError> {
+        let secrets = place.read().await?;
+        let next = Next {
+            due: now + TERM,
+            early: now,
+        };
+        Ok(Self {
+            keys: RwLock::new(keys(&secrets)),
+            kept: Some(Kept {
+                place,
+                next: Mutex::new(next),
+            }),
+        })
+    }
+
+    /// The secrets as they are known; the first signs.
+    pub fn keys(&self) -> Arc<[Key]> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&*keys)
+    }
+
+    /// Renews them where they are too old. While somebody does, others go on with what is known.
+    pub async fn renew(&self, now: DateTime<Utc>) {
+        if let Some(kept) = &self.kept
+            && let Ok(mut next) = kept.next.try_lock()
+            && next.due <= now
+        {
+            self.ask(kept, &mut next, now).await;
+        }
+    }
+
+    /// Renews them for a token that none of `known` has signed. Says whether there are others now.
+    pub async fn renew_early(&self, known: &Arc<[Key]>, now: DateTime<Utc>) -> bool {
+        let Some(kept) = &self.kept else {
+            return false;
+        };
+        let mut next = kept.next.lock().await;
+        // Somebody else may have done it meanwhile.
+        if Arc::ptr_eq(known, &self.keys()) && next.early <= now {
+            self.ask(kept, &mut next, now).await;
+        }
+        !Arc::ptr_eq(known, &self.keys())
+    }
+
+    async fn ask(&self, kept: &Kept, next: &mut Next, now: DateTime<Utc>) {
+        next.early = now + PAUSE;
+        match kept.place.read().await {
+            Ok(secrets) => {
+                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys(&secrets);
+                next.due = now + TERM;
+            }
+            Err(error) => {
+                next.due = now + PAUSE;
+                warn!(error = %chain(&error), "the secrets of access tokens were not renewed, and stay as they were");
+            }
+        }
+    }
+}
+
+fn keys(secrets: &[JwtSecret]) -> Arc<[Key]> {
+    let keys = secrets.iter().map(|JwtSecret { kid, secret }| {
+        let secret = secret.expose().as_bytes();
+        Key {
+            kid: kid.clone(),
+            signs: EncodingKey::from_secret(secret),
+            checks: DecodingKey::from_secret(secret),
+        }
+    });
+    keys.collect()
+}

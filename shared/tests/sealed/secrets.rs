@@ -1,0 +1,145 @@
+//! The secrets of access tokens that are kept in Secrets Manager: read once, renewed, and held on to where that is away.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use shared::auth::jwt::{DEFAULT_LIFETIME, JwtError, Jwts, PAUSE, SecretError, TERM};
+use shared::domain::account::Role;
+use shared::ids::{SubscriptionId, UserId};
+use shared::secrets_manager::KeptJwtSecrets;
+use shared::telemetry::chain;
+use testbed::secrets::{ARN, Says, SecretsStandIn};
+
+const OLD: &str = "an-old-secret-of-thirty-two-bytes-or-more";
+const NEW: &str = "a-new-secret-of-thirty-two-bytes-or-more-";
+
+fn start() -> DateTime<Utc> {
+    DateTime::from_timestamp(1_767_225_600, 0).expect("in range")
+}
+
+async fn kept(secrets: &SecretsStandIn, arn: &str) -> Result<Jwts, SecretError> {
+    let place = KeptJwtSecrets::new(&shared::aws::stand_in(&secrets.endpoint()), arn);
+    Jwts::kept_at(Arc::new(place), DEFAULT_LIFETIME, start()).await
+}
+
+async fn token(jwts: &Jwts, now: DateTime<Utc>) -> String {
+    let (user, subscription) = (UserId::new(now), SubscriptionId::new(now));
+    let signed = jwts.signed(user, subscription, Role::User, "family", now).await;
+    signed.expect("signs")
+}
+
+#[tokio::test]
+async fn a_secret_is_read_once_and_anew_when_its_term_is_over() {
+    let secrets = SecretsStandIn::with(OLD).await;
+    let jwts = kept(&secrets, ARN).await.expect("read");
+    let before_the_end = start() + TERM - TimeDelta::seconds(1);
+    let old = token(&jwts, before_the_end).await;
+    assert!(jwts.verified(&old, before_the_end).await.is_ok());
+    assert_eq!(secrets.asked(), 1);
+
+    // The new one signs, and the old one is good still.
+    secrets.now_text(&format!("2:{NEW},1:{OLD}"));
+    let end = start() + TERM;
+    let new = token(&jwts, end).await;
+    for token in [&old, &new] {
+        assert!(jwts.verified(token, end).await.is_ok());
+    }
+    assert_eq!(secrets.asked(), 2);
+
+    // The old one is dropped.
+    secrets.now_text(&format!("2:{NEW}"));
+    let later = end + TERM;
+    assert_eq!(jwts.verified(&old, later).await, Err(JwtError::BadSignature));
+    assert!(jwts.verified(&new, later).await.is_ok());
+}
+
+/// Another process has read the new secret before this one: its tokens are good here at once.
+#[tokio::test]
+async fn a_token_of_a_newer_secret_is_good_at_once() {
+    let secrets = SecretsStandIn::with(OLD).await;
+    let here = kept(&secrets, ARN).await.expect("read");
+    secrets.now_text(&format!("2:{NEW},1:{OLD}"));
+    let elsewhere = kept(&secrets, ARN).await.expect("read");
+    let now = start() + TimeDelta::seconds(1);
+    let token = token(&elsewhere, now).await;
+    assert!(here.verified(&token, now).await.is_ok());
+    assert_eq!(secrets.asked(), 3);
+
+    // Whoever sends tokens that nobody has signed has it asked once in a while alone.
+    let parts: Vec<_> = token.split('.').collect();
+    let forged = format!("{}.{}.AAAA", parts[0], parts[1]);
+    for seconds in 1..29 {
+        let now = now + TimeDelta::seconds(seconds);
+        assert_eq!(here.verified(&forged, now).await, Err(JwtError::BadSignature));
+    }
+    assert_eq!(secrets.asked(), 3);
+    assert_eq!(
+        here.verified(&forged, now + PAUSE).await,
+        Err(JwtError::BadSignature)
+    );
+    assert_eq!(secrets.asked(), 4);
+}
+
+#[tokio::test]
+async fn where_secrets_manager_is_away_what_is_known_holds_on() {
+    let secrets = SecretsStandIn::with(OLD).await;
+    let jwts = kept(&secrets, ARN).await.expect("read");
+    secrets.now(Says::Error("InternalServiceError"));
+    let end = start() + TERM;
+    let old = token(&jwts, end).await;
+    let asked = secrets.asked();
+    assert!(asked > 1);
+    assert!(jwts.verified(&old, end + TimeDelta::seconds(29)).await.is_ok());
+    assert_eq!(secrets.asked(), asked, "it is left alone for a while");
+
+    secrets.now_text("too short");
+    assert!(jwts.verified(&old, end + PAUSE).await.is_ok());
+    assert_eq!(secrets.asked(), asked + 1, "nor does nonsense take its place");
+
+    secrets.now_text(&format!("2:{NEW},1:{OLD}"));
+    let back = end + PAUSE * 2;
+    assert!(jwts.verified(&old, back).await.is_ok());
+    let new = token(&jwts, back).await;
+    secrets.now_text(&format!("2:{NEW}"));
+    let elsewhere = kept(&secrets, ARN).await.expect("read");
+    assert!(elsewhere.verify(&new, back).is_ok(), "the new one has signed");
+}
+
+#[tokio::test]
+async fn a_start_without_a_secret_says_why_and_tells_none() {
+    const SHORT: &str = "a-short-secret";
+    let secrets = SecretsStandIn::with(SHORT).await;
+    for (says, arn, told) in [
+        (
+            Says::Text(SHORT.to_owned()),
+            ARN,
+            "the secret of access tokens that is kept must have 32 bytes or more",
+        ),
+        (
+            Says::Bytes,
+            ARN,
+            "the secret of access tokens that is kept is no text",
+        ),
+        (
+            Says::Error("AccessDeniedException"),
+            ARN,
+            "the secrets of access tokens are refused",
+        ),
+        (
+            Says::Text(OLD.to_owned()),
+            "arn:aws:secretsmanager:eu-central-1:123456789012:secret:another",
+            "the secrets of access tokens are refused",
+        ),
+        (
+            Says::Error("InternalServiceError"),
+            ARN,
+            "the secrets of access tokens are out of reach",
+        ),
+    ] {
+        secrets.now(says);
+        let error = kept(&secrets, arn).await.expect_err("no secret");
+        assert_eq!(error.to_string(), told);
+        let whole = format!("{} {error:?}", chain(&error));
+        assert!(!whole.contains(SHORT) && !whole.contains(OLD), "{whole}");
+    }
+}
