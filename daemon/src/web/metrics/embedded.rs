@@ -51,8 +51,8 @@ struct Reading {
 }
 
 impl Told {
-    /// The lines that tell these families of a daemon of this deployment now, each with its end. A number that has labels is left out while it is 0, since
-    /// CloudWatch charges for each that is told: a gauge is told once more when it has fallen to 0.
+    /// The lines that tell these families of a daemon of this deployment now, each with its end. A number that has labels is left
+    /// out while it is 0, since CloudWatch charges for each that is told: a gauge is told once more when it has fallen to 0.
     pub fn lines(&mut self, families: &[MetricFamily], of: Deployment<'_>, at: DateTime<Utc>) -> String {
         let mut documents: BTreeMap<Labels, Vec<(String, f64)>> = BTreeMap::new();
         for reading in families.iter().flat_map(readings) {
