@@ -71,10 +71,11 @@ OF_TABLE = {
 # template.
 OF_ALL_RESOURCES = {"AWS::IAM::Role": {"ecr:GetAuthorizationToken"}, "AWS::KMS::Key": {"kms:*"}}
 # The metric of a daemon's sessions, as daemons print it, and how an average of it is one of daemons: each prints one value a minute.
+# The dimensions are those that name a stack, and no others, or CloudWatch has no such metric.
 SESSIONS = {
     "Namespace": "Waxwing",
-    "MetricName": "waxwing_sessions",
-    "Dimensions": [{"Name": "service", "Value": "daemon"}],
+    "MetricName": "waxwing_sessions_held",
+    "Dimensions": [{"Name": "prefix", "Value": {"Ref": "QueuePrefix"}}, {"Name": "network", "Value": {"Ref": "Network"}}],
     "Statistic": "Average",
 }
 # Actions that a service checks against several kinds of resources for one call: the right to one kind alone is none.
@@ -384,8 +385,8 @@ def check_throttle(template, resources):
         problems.append("AuthApiRate: it leaves no choice")
 
 
-def check_scaling(resources):
-    """Daemons are scaled by processors, memory and sessions, and the metric of sessions is one that daemons have."""
+def check_scaling(template, resources):
+    """Daemons are scaled by processors, memory and sessions, and the metric of sessions is one that daemons print."""
     by = {}
     for name, policy in of_type(resources, "AWS::ApplicationAutoScaling::ScalingPolicy").items():
         tracking = policy["TargetTrackingScalingPolicyConfiguration"]
@@ -398,9 +399,23 @@ def check_scaling(resources):
     metric = by["sessions"].get("CustomizedMetricSpecification")
     if metric != SESSIONS:
         problems.append(f"daemons are scaled by {metric!r}, and not by {SESSIONS!r}")
-    families = (ROOT / "daemon/src/web/metrics/families.rs").read_text(encoding="utf-8")
-    if f'"{SESSIONS["MetricName"]}"' not in families:
-        problems.append(f"daemons have no metric {SESSIONS['MetricName']}")
+    source = lambda name: (ROOT / "daemon/src/web/metrics" / name).read_text(encoding="utf-8")
+    # `gauge` has no label: one that has is another metric for each value, and none while that is 0.
+    if not re.search(rf'\.gauge\(\s*"{SESSIONS["MetricName"]}"', source("families.rs")):
+        problems.append(f"daemons have no gauge {SESSIONS['MetricName']} without a label")
+    embedded = source("embedded.rs")
+    [dimensions] = re.findall(r"const DEPLOYMENT: [^=]* = \[([^\]]*)\];", embedded)
+    printed = re.findall(r'"([^"]+)"', dimensions)
+    if printed != [dimension["Name"] for dimension in SESSIONS["Dimensions"]]:
+        problems.append(f"daemons print metrics with the dimensions {printed}")
+    if f'const NAMESPACE: &str = "{SESSIONS["Namespace"]}";' not in embedded:
+        problems.append(f"daemons print no metrics in {SESSIONS['Namespace']}")
+    for sessions in ("0", "500"):
+        for metrics in ("", "off", "on"):
+            wanted = sessions == "0" or metrics == "on"
+            if is_taken(template, DaemonSessions=sessions, EmbeddedMetrics=metrics) != wanted:
+                told = f"DaemonSessions {sessions} with EmbeddedMetrics {metrics!r}"
+                problems.append(f"{told} is {'refused' if wanted else 'taken'}")
 
 
 def check_rights(resources):
@@ -452,7 +467,7 @@ def main():
     check_services(resources)
     check_counts(template)
     check_throttle(template, resources)
-    check_scaling(resources)
+    check_scaling(template, resources)
     check_rights(resources)
     check_written_rights(resources)
     looked_at = f"routes, {count} variables, logs, alarms, services, scaling and rights looked at"

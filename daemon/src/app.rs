@@ -215,6 +215,7 @@ impl App {
             events,
             holding: keeper.holding(),
             shards: parts.shards,
+            prefix: names.prefix().to_owned(),
             network,
             clock: parts.clock.clone(),
             realtime: realtime.clone(),

@@ -49,6 +49,11 @@ impl Surroundings {
     }
 }
 
+/// Where a daemon that logs to this file prints what it has for standard output.
+pub fn printed_to(log: &Path) -> PathBuf {
+    log.with_extension("out")
+}
+
 /// A running daemon. Killed when dropped, though it stands still.
 #[derive(Debug)]
 pub struct DaemonProcess {
@@ -74,7 +79,7 @@ impl DaemonProcess {
             .env("WAXWING_SHARDS", shards)
             .envs(surroundings.variables.iter().map(|(name, value)| (*name, value)))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(File::create(printed_to(log)).expect("a file"))
             .stderr(File::create(log).expect("a log"))
             .kill_on_drop(true)
             .spawn()

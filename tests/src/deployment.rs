@@ -29,7 +29,7 @@ use testbed::sqs::SqsStandIn;
 use testbed::table::{Database, table};
 use testbed::wait::until;
 
-use crate::daemon_process::{CLOCK_OFFSET, DaemonProcess, Surroundings};
+use crate::daemon_process::{CLOCK_OFFSET, DaemonProcess, Surroundings, printed_to};
 
 /// Records of a page.
 const PAGE: u32 = 500;
@@ -297,6 +297,12 @@ impl Starter {
     pub fn logs(&self) -> impl Iterator<Item = String> {
         let logs = (0..self.started()).map(move |number| self.log(number));
         logs.map(|log| std::fs::read_to_string(log).expect("a log"))
+    }
+
+    /// What each of them has printed on standard output, in the order of their starts.
+    pub fn printed(&self) -> impl Iterator<Item = String> {
+        let logs = (0..self.started()).map(move |number| self.log(number));
+        logs.map(|log| std::fs::read_to_string(printed_to(&log)).expect("a file"))
     }
 
     /// How many were started.

@@ -125,6 +125,7 @@ impl World {
             events: Events::default(),
             holding: HeldShards::default(),
             shards: 1,
+            prefix: self.names.prefix().to_owned(),
             network: NETWORK,
             clock: clock.clone(),
             realtime: Some(realtime.clone()),

@@ -24,6 +24,7 @@ impl World {
             events: daemon.deps.announcer.events().clone(),
             holding: daemon.holding.clone(),
             shards: self.shards,
+            prefix: self.names.prefix().to_owned(),
             network: NETWORK,
             clock: Arc::new(self.clock.clone()),
             realtime: None,
@@ -57,6 +58,7 @@ async fn counters_move_when_a_message_is_sent_and_when_one_fails() {
     let (instance, mut session) = world.connected(&mut daemon).await;
     let metrics = world.metrics(&daemon);
     until_number(&metrics, "waxwing_shards_held", 1).await;
+    until_number(&metrics, "waxwing_sessions_held", 1).await;
     until_number(&metrics, "waxwing_sessions{status=\"CONNECTED\"}", 1).await;
     until_number(&metrics, "waxwing_sends_total{outcome=\"sent\"}", 0).await;
     let message = world.accept(&instance, ALICE, "counted").await;

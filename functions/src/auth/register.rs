@@ -131,9 +131,11 @@ pub async fn handler(
     Ok(Reply::created(response).cookie(cookie))
 }
 
+/// Also for whoever was registered by a request whose answer was lost, and asks once more: nothing may tell them from others.
 fn closed() -> ApiError {
     ApiError::new(
         Code::Forbidden,
-        "Nobody may register here: ask who runs this deployment for an account, or the owner of a subscription for an invitation",
+        "Nobody may register here: log in if you have an account, also where the answer to your registration was lost; else ask who runs \
+         this deployment for one, or the owner of a subscription for an invitation",
     )
 }

@@ -10,17 +10,31 @@ use super::error::ApiError;
 /// The routes by which others look whether a process lives. Nobody follows them.
 const PROBES: [&str; 2] = ["/health", "/ready"];
 
+/// The methods that a span names. A caller may send any word as one.
+const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE",
+];
+
+/// What OpenTelemetry calls all others.
+const OTHER: &str = "_OTHER";
+
 /// Begins the span of a request. A caller that has a trace of its own names it in `traceparent`.
 pub(crate) fn begun(headers: &HeaderMap, context: &RequestContext) -> Span {
     if PROBES.contains(&context.route()) {
         return Span::default();
     }
-    let name = || format!("{} {}", context.method(), context.route());
+    let method = named(context.method());
+    let name = || format!("{method} {}", context.route());
     let mut span = trace::tracer().begin(Kind::Server, parent(headers), name);
-    span.show("http.request.method", &context.method());
+    span.say("http.request.method", method);
     span.show("http.route", &context.route());
     span.show("waxwing.request.id", &context.id());
     span
+}
+
+fn named(method: &str) -> &'static str {
+    let known = METHODS.into_iter().find(|known| *known == method);
+    known.unwrap_or(OTHER)
 }
 
 /// What a caller names. Two names are none.
@@ -47,6 +61,13 @@ mod tests {
     use super::*;
 
     const NAMED: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn no_word_of_a_callers_is_a_method() {
+        assert_eq!(named("POST"), "POST");
+        assert_eq!(named("post"), "_OTHER");
+        assert_eq!(named("4915112345678"), "_OTHER");
+    }
 
     #[test]
     fn a_caller_names_one_trace_or_none() {

@@ -184,8 +184,9 @@ impl WebhooksState {
         };
         let tried = self.transport.send(request, began).await;
         fault::point("after-attempt");
-        let (attempt, end) = judged(&tried, began)?;
-        ended(span, &attempt);
+        let judged = judged(&tried, began);
+        ended(span, judged.as_ref().ok().map(|(attempt, _)| attempt));
+        let (attempt, end) = judged?;
         self.slots.note(webhook.instance, matches!(end, End::Taken));
         debug!(
             instance.id = %event.instance,
@@ -310,8 +311,11 @@ fn begun(due: &Due<'_>) -> Span {
     span
 }
 
-/// Ends it as the attempt ended.
-fn ended(mut span: Span, attempt: &Attempt) {
+/// Ends it as the attempt ended; `None` where this process could not make it.
+fn ended(mut span: Span, attempt: Option<&Attempt>) {
+    let Some(attempt) = attempt else {
+        return span.fail("not_made");
+    };
     if let Some(status) = attempt.status {
         span.say("http.response.status_code", status);
     }

@@ -259,8 +259,11 @@ mod tests {
         let Job::Send(read) = decode(&body).expect("a job");
         assert_eq!(read.trace, trace);
         // What is no trace is no reason to leave a message.
-        let Job::Send(odd) = decode(&body.replace(TRACE, "of another day")).expect("a job");
-        assert_eq!(odd, send);
+        let quoted = format!("\"{TRACE}\"");
+        for odd in ["\"of another day\"", "7", "{\"id\":[]}", "null"] {
+            let Job::Send(odd) = decode(&body.replace(&quoted, odd)).expect("a job");
+            assert_eq!(odd, send);
+        }
     }
 
     #[test]

@@ -54,6 +54,11 @@ impl QueueNames {
         Ok(names)
     }
 
+    /// What all of them begin with. With the network it names the deployment: no two of an account and region have both alike.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// Sends of a shard: FIFO, a group per lane.
     pub fn sends(&self, shard: u32) -> QueueName {
         self.name(&format!("sends-{shard}.fifo"))

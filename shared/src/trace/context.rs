@@ -107,8 +107,8 @@ impl Serialize for TraceContext {
 
 /// Reads one out of a payload. What is none is as if there were none: no message waits for a trace.
 pub fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TraceContext>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(text.and_then(|text| text.parse().ok()))
+    let carried = Option::<serde_json::Value>::deserialize(deserializer)?;
+    Ok(carried.and_then(|carried| carried.as_str()?.parse().ok()))
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ mod stores;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::path::{self, Path};
+use std::path::{self, Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
@@ -79,13 +79,9 @@ pub fn back_up(directory: &Path, copy: &Path) -> anyhow::Result<Keys> {
         "there is nothing to copy in {}: --data-dir says where the state is",
         directory.display()
     );
-    let whole = |file: &Path| {
-        let whole = path::absolute(file);
-        whole.with_context(|| format!("cannot tell where {} is", file.display()))
-    };
-    let bucket = whole(&directory.join(BUCKET))?;
+    let bucket = leads_to(&directory.join(BUCKET))?;
     ensure!(
-        !whole(copy)?.starts_with(&bucket),
+        !leads_to(copy)?.starts_with(&bucket),
         "{} is in {}, which is copied: a backup wants a folder elsewhere",
         copy.display(),
         bucket.display()
@@ -99,6 +95,18 @@ pub fn back_up(directory: &Path, copy: &Path) -> anyhow::Result<Keys> {
             copy.display()
         )),
     })
+}
+
+/// Where a path leads, by whatever links and `..`. Its end need not be there yet.
+fn leads_to(file: &Path) -> anyhow::Result<PathBuf> {
+    let absolute =
+        path::absolute(file).with_context(|| format!("cannot tell where {} is", file.display()))?;
+    for there in absolute.ancestors() {
+        if let (Ok(found), Ok(missing)) = (there.canonicalize(), absolute.strip_prefix(there)) {
+            return Ok(found.join(missing));
+        }
+    }
+    Ok(absolute)
 }
 
 /// Takes an empty folder for a copy. Of two copies that want it at once one is refused at least.

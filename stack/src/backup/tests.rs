@@ -1,7 +1,6 @@
 //! Which copies are made, and which are restored where.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use serde_json::json;
 use shared::domain::network::Network;
@@ -172,6 +171,15 @@ async fn a_copy_is_not_made_in_what_is_copied() {
     let refusal = back_up(&world.state, &within).expect_err("refused");
     assert!(refusal.to_string().contains("which is copied"), "{refusal}");
     assert!(!within.exists());
+    fs::create_dir_all(world.state.join(BUCKET)).expect("made");
+    let around = world.copy.join("../state").join(BUCKET).join("copy");
+    let link = world.copy.with_extension("link");
+    symlink(world.state.join(BUCKET), &link).expect("linked");
+    for within in [around, link.join("copy")] {
+        let refusal = back_up(&world.state, &within).expect_err("refused");
+        assert!(refusal.to_string().contains("which is copied"), "{refusal}");
+        assert!(!within.exists());
+    }
 }
 
 #[tokio::test]

@@ -137,11 +137,16 @@ async fn stop(daemon: DaemonProcess) {
     in_time("the end of a daemon", daemon.stop()).await;
 }
 
-/// What happened that troubles excuse, and nothing else.
+/// What happened that troubles excuse, and nothing else. Where nothing went out or came in, nothing could be lost.
 fn beyond(counts: &Counts) -> Vec<String> {
     let (again, unread) = (counts.again, counts.unread);
     let (late, lost) = (counts.late, counts.receipts_lost);
+    let (out, back) = (counts.accepted, counts.written);
     let all = [
+        (
+            out == 0 || back == 0,
+            format!("{out} messages went out, and {back} came in"),
+        ),
         (again > 0, format!("{again} messages went out again")),
         (
             unread > 0,

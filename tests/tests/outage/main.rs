@@ -7,6 +7,7 @@
 mod case;
 mod cases;
 mod clocks;
+mod printed;
 mod stack;
 mod traffic;
 mod verdict;

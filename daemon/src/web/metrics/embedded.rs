@@ -2,8 +2,9 @@
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 //!
 //! CloudWatch adds up what comes, so a counter is told as what it has risen by since the line before, and a gauge as it is. A
-//! histogram is told as two such counters, `_sum` and `_count`: the format has no buckets. No dimension names a daemon: of a
-//! minute's values, one of each daemon, CloudWatch gives the sum, the mean, the least and the most.
+//! histogram is told as two such counters, `_sum` and `_count`: the format has no buckets. Dimensions name the deployment, so that
+//! several in one region do not mix, and no daemon: of a minute's values, one of each daemon, CloudWatch gives the sum, the mean,
+//! the least and the most.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -20,10 +21,19 @@ pub const NAMESPACE: &str = "Waxwing";
 /// The most metrics that a line may tell (the format's own limit).
 const MOST: usize = 100;
 
-/// The dimension that every number has.
-const NETWORK: &str = "network";
+/// The dimensions that every number has, which name a [`Deployment`].
+const DEPLOYMENT: [&str; 2] = ["prefix", "network"];
 
-/// Labels besides the network, with their values.
+/// Whose numbers they are: no two deployments of a region have both alike, since their queues are named so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deployment<'a> {
+    /// What the names of its queues begin with.
+    pub prefix: &'a str,
+    /// Its network.
+    pub network: Network,
+}
+
+/// Labels besides those of [`DEPLOYMENT`], with their values.
 type Labels = Vec<(String, String)>;
 
 /// What was told so far.
@@ -41,9 +51,9 @@ struct Reading {
 }
 
 impl Told {
-    /// The lines that tell these families now, each with its end. A number that has labels is left out while it is 0, since
-    /// CloudWatch charges for each that is told: a gauge is told once more when it has fallen to 0.
-    pub fn lines(&mut self, families: &[MetricFamily], network: Network, at: DateTime<Utc>) -> String {
+    /// The lines that tell these families of a daemon of this deployment now, each with its end. A number that has labels is left
+    /// out while it is 0, since CloudWatch charges for each that is told: a gauge is told once more when it has fallen to 0.
+    pub fn lines(&mut self, families: &[MetricFamily], of: Deployment<'_>, at: DateTime<Utc>) -> String {
         let mut documents: BTreeMap<Labels, Vec<(String, f64)>> = BTreeMap::new();
         for reading in families.iter().flat_map(readings) {
             if let Some(value) = self.tell(&reading) {
@@ -54,7 +64,7 @@ impl Told {
         let mut lines = String::new();
         for (labels, numbers) in &documents {
             for numbers in numbers.chunks(MOST) {
-                lines.push_str(&document(labels, numbers, network, at).to_string());
+                lines.push_str(&document(labels, numbers, of, at).to_string());
                 lines.push('\n');
             }
         }
@@ -101,7 +111,7 @@ fn reading(name: &str, metric: &Metric, value: f64, rises: bool) -> Reading {
     Reading {
         name: name.to_owned(),
         labels: labels
-            .filter(|label| label.name() != NETWORK)
+            .filter(|label| !DEPLOYMENT.contains(&label.name()))
             .map(|label| (label.name().to_owned(), label.value().to_owned()))
             .collect(),
         value,
@@ -109,8 +119,8 @@ fn reading(name: &str, metric: &Metric, value: f64, rises: bool) -> Reading {
     }
 }
 
-fn document(labels: &Labels, numbers: &[(String, f64)], network: Network, at: DateTime<Utc>) -> Value {
-    let mut dimensions = vec![NETWORK];
+fn document(labels: &Labels, numbers: &[(String, f64)], of: Deployment<'_>, at: DateTime<Utc>) -> Value {
+    let mut dimensions = DEPLOYMENT.to_vec();
     dimensions.extend(labels.iter().map(|(name, _)| name.as_str()));
     let metrics: Vec<_> = numbers
         .iter()
@@ -126,7 +136,9 @@ fn document(labels: &Labels, numbers: &[(String, f64)], network: Network, at: Da
             ],
         }),
     );
-    document.insert(NETWORK.to_owned(), json!(network.as_str()));
+    for (name, value) in DEPLOYMENT.into_iter().zip([of.prefix, of.network.as_str()]) {
+        document.insert(name.to_owned(), json!(value));
+    }
     document.extend(labels.iter().map(|(name, value)| (name.clone(), json!(value))));
     document.extend(numbers.iter().map(|(name, value)| (name.clone(), json!(value))));
     Value::Object(document)

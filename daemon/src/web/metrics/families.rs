@@ -112,6 +112,12 @@ fn shards(page: &mut Page, seen: &Seen<'_>) {
 
 fn sessions(page: &mut Page, seen: &Seen<'_>) {
     let meter = seen.meter;
+    // Without a label, so that CloudWatch has it each minute and daemons can be scaled by it (`template.yaml`).
+    page.gauge(
+        "waxwing_sessions_held",
+        "Instances whose sessions this daemon has, in whatever status.",
+        number(meter.sessions.get()),
+    );
     page.gauges(
         "waxwing_sessions",
         "Instances that are to be connected, by status.",

@@ -27,7 +27,7 @@ use shared::trace;
 use tokio::time::Instant;
 use tracing::error;
 
-use self::embedded::Told;
+use self::embedded::{Deployment, Told};
 use self::families::Seen;
 use crate::deps::RoundTrips;
 use crate::lease::HeldShards;
@@ -47,6 +47,8 @@ pub struct Parts {
     pub holding: HeldShards,
     /// How many shards its network has.
     pub shards: u32,
+    /// What its queues' names begin with.
+    pub prefix: String,
     /// Its network.
     pub network: Network,
     /// The time of day.
@@ -80,8 +82,11 @@ impl Metrics {
 
     /// The same in CloudWatch's embedded metric format: a line for each set of labels, with what has changed since it was `told`.
     pub fn lines(&self, told: &mut Told) -> String {
-        let (seen, now) = (self.look(), self.parts.clock.now());
-        told.lines(&families::all(&seen), seen.network, now)
+        let of = Deployment {
+            prefix: &self.parts.prefix,
+            network: self.parts.network,
+        };
+        told.lines(&families::all(&self.look()), of, self.parts.clock.now())
     }
 
     fn look(&self) -> Seen<'_> {
@@ -91,6 +96,7 @@ impl Metrics {
             events,
             holding,
             shards,
+            prefix: _,
             network,
             clock,
             realtime,

@@ -115,6 +115,7 @@ fn every_family_says_what_it_means_and_is_there_once() {
 #[test]
 fn the_page_has_the_numbers_in_base_units() {
     let (meter, events) = (Meter::default(), Events::default());
+    let held = meter.sessions.count(1);
     meter.statuses.enter(Status::Connected);
     meter.pauses.enter(Course::RateLimited);
     meter.sends.add(SendEnd::Sent);
@@ -134,6 +135,7 @@ fn the_page_has_the_numbers_in_base_units() {
         "waxwing_shards 4",
         "waxwing_shards_held 2",
         "waxwing_lease_age_seconds 1.5",
+        "waxwing_sessions_held 1",
         "waxwing_sessions{status=\"CONNECTED\"} 1",
         "waxwing_sessions{status=\"RECONNECTING\"} 0",
         "waxwing_sessions_paused{reason=\"RATE_LIMITED\"} 1",
@@ -165,7 +167,9 @@ fn the_page_has_the_numbers_in_base_units() {
         !page.contains("sessions_paused{reason=\"LOST\"}"),
         "that is no pause of WhatsApp's"
     );
-    drop(waiting);
+    drop((waiting, held));
     let page = text(&seen(&meter, &events));
-    assert!(page.lines().any(|line| line == "waxwing_events_waiting 0"));
+    for line in ["waxwing_events_waiting 0", "waxwing_sessions_held 0"] {
+        assert!(page.lines().any(|found| found == line), "no {line:?} in\n{page}");
+    }
 }

@@ -142,8 +142,9 @@ fn registering(registration: Registration) -> impl FnOnce(Functions) -> Function
     }
 }
 
-const REFUSAL: &str = "403 FORBIDDEN: Nobody may register here: ask who runs this deployment for an account, or the owner of a \
-                       subscription for an invitation";
+const REFUSAL: &str = "403 FORBIDDEN: Nobody may register here: log in if you have an account, also where the answer to your \
+                       registration was lost; else ask who runs this deployment for one, or the owner of a subscription for an \
+                       invitation";
 
 #[tokio::test]
 async fn where_registration_is_closed_users_stay_and_members_come() {
@@ -180,6 +181,15 @@ async fn one_of_twenty_who_race_to_be_the_first_is_it() {
     let users = world.state.accounts.list_users(None, 10).await.expect("read");
     assert_eq!(users.len(), 1, "the others left nothing behind");
     assert_eq!(refused(&world.nobody, "late@example.com").await, REFUSAL);
+}
+
+#[tokio::test]
+async fn a_first_user_whose_answer_was_lost_is_told_to_log_in_and_can() {
+    let world = World::with(registering(Registration::First)).await;
+    let lost = world.register("ada@example.com").await;
+    assert_eq!(refused(&world.nobody, "ada@example.com").await, REFUSAL);
+    let ada = world.nobody.login("ada@example.com").await;
+    assert_eq!(ada.subscription, lost.subscription);
 }
 
 /// The first one holds the place for good, and one who came while anybody might is as good as the first.

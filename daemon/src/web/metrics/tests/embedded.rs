@@ -10,9 +10,15 @@ use shared::clock::SystemClock;
 use testbed::wait;
 
 use super::*;
-use crate::web::metrics::embedded::NAMESPACE;
+use crate::web::metrics::embedded::{Deployment, NAMESPACE};
 use crate::web::metrics::page::Page;
 use crate::web::metrics::printing::Printing;
+
+/// Whose numbers they are.
+const OURS: Deployment<'static> = Deployment {
+    prefix: "ours",
+    network: Network::Sandbox,
+};
 
 /// The page's numbers by name and labels, without the network and without the buckets of histograms.
 fn numbers_of(page: &str) -> BTreeMap<String, f64> {
@@ -47,9 +53,14 @@ fn numbers_in(line: &str) -> BTreeMap<String, f64> {
         .iter()
         .map(|name| name.as_str().expect("a name"))
         .collect();
-    assert!(dimensions.len() <= 2 && dimensions[0] == "network", "{line}");
+    let [first, second, labels @ ..] = dimensions.as_slice() else {
+        panic!("the deployment is not named: {line}");
+    };
+    assert!(labels.len() <= 1, "{line}");
+    assert_eq!([*first, *second], ["prefix", "network"]);
+    assert_eq!(document["prefix"], "ours");
     assert_eq!(document["network"], "sandbox");
-    let labels: Vec<String> = dimensions[1..]
+    let labels: Vec<String> = labels
         .iter()
         .map(|name| format!("{name}=\"{}\"", document[*name].as_str().expect("a text")))
         .collect();
@@ -95,7 +106,7 @@ fn what_the_lines_tell_adds_up_to_the_page() {
     let (mut told, mut sums) = (Told::default(), BTreeMap::<String, f64>::new());
     let mut tell = |meter: &Meter| {
         let seen = seen(meter, &events);
-        let lines = told.lines(&families::all(&seen), Network::Sandbox, DateTime::UNIX_EPOCH);
+        let lines = told.lines(&families::all(&seen), OURS, DateTime::UNIX_EPOCH);
         let minute = numbers_of_all(&lines);
         for (name, value) in &minute {
             let sum = sums.entry(name.clone()).or_default();
@@ -123,6 +134,9 @@ fn what_the_lines_tell_adds_up_to_the_page() {
         !first.contains_key("waxwing_sessions{status=\"BANNED\"}"),
         "it is 0"
     );
+    // Daemons are scaled by it: a daemon without sessions counts for the mean.
+    assert_eq!(first.get("waxwing_sessions_held"), Some(&0.0));
+    let held = meter.sessions.count(2);
     meter.sends.add(SendEnd::Sent);
     meter.sends.add(SendEnd::Failed);
     meter.received.add(3);
@@ -138,7 +152,10 @@ fn what_the_lines_tell_adds_up_to_the_page() {
         Some(0.0),
         "it has fallen to 0"
     );
+    assert_eq!(in_second("waxwing_sessions_held"), Some(2.0));
+    drop(held);
     let third = tell(&meter);
+    assert_eq!(third.get("waxwing_sessions_held"), Some(&0.0));
     assert_eq!(third.get("waxwing_messages_received_total"), Some(&0.0));
     assert!(!third.contains_key("waxwing_sends_total{outcome=\"sent\"}"));
     assert!(!third.contains_key("waxwing_sessions_paused{reason=\"RATE_LIMITED\"}"));
@@ -152,7 +169,7 @@ fn a_line_tells_a_hundred_metrics_at_most() {
         page.gauge(&format!("waxwing_{place}"), "One of many.", 1.0);
     }
     let families = page.into_families();
-    let lines = Told::default().lines(&families, Network::Sandbox, DateTime::UNIX_EPOCH);
+    let lines = Told::default().lines(&families, OURS, DateTime::UNIX_EPOCH);
     assert_eq!(lines.lines().count(), 3);
     assert_eq!(numbers_of_all(&lines).len(), 250);
 }
@@ -164,6 +181,7 @@ fn metrics() -> Arc<Metrics> {
         events: Events::default(),
         holding: HeldShards::default(),
         shards: 4,
+        prefix: "ours".to_owned(),
         network: Network::Sandbox,
         clock: Arc::new(SystemClock),
         realtime: None,
