@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes on an AWS stand-in what template.yaml makes on AWS: the table, the queues of every network, a KMS key and the
-# bucket.
+# Makes on an AWS stand-in what template.yaml makes on AWS: the table, the queues of every network, a KMS key, the
+# bucket, and the secret of access tokens.
 # May be run again at any time. Needs the AWS CLI; `localstack/compose.yaml` runs it inside LocalStack.
 #
 #   AWS_ENDPOINT_URL   where the stand-in answers            (default http://127.0.0.1:4566)
@@ -17,6 +17,7 @@ shards="${WAXWING_SHARDS:-4}"
 prefix="${WAXWING_QUEUE_PREFIX:-waxwing}"
 key_alias='alias/waxwing'
 bucket="${WAXWING_BUCKET:-waxwing}"
+secret="$prefix-access-tokens"
 
 day=86400
 # The address is named at each call: version 1 of the CLI does not look at the variable for SQS in us-east-1.
@@ -98,10 +99,20 @@ make_bucket() {
   ]}' >/dev/null
 }
 
+# Whoever starts the programs gives it to them as WAXWING_JWT_SECRET, as the template does.
+make_secret() {
+  local text
+  if call secretsmanager describe-secret --secret-id "$secret" >/dev/null 2>&1; then return; fi
+  text="$(call secretsmanager get-random-password --password-length 64 --exclude-punctuation --query RandomPassword)"
+  call secretsmanager create-secret --name "$secret" --description 'Waxwing: signs access tokens' \
+    --secret-string "$text" >/dev/null
+}
+
 make_table
 IFS=',' read -r -a served <<<"$networks"
 for network in "${served[@]}"; do make_queues "${network// /}"; done
 make_key
 make_bucket
-printf 'table %s, queues %s-{%s}-* of %s shards, key %s, bucket %s at %s\n' \
-  "$table" "$prefix" "$networks" "$shards" "$key_alias" "$bucket" "$AWS_ENDPOINT_URL"
+make_secret
+printf 'table %s, queues %s-{%s}-* of %s shards, key %s, bucket %s, secret %s at %s\n' \
+  "$table" "$prefix" "$networks" "$shards" "$key_alias" "$bucket" "$secret" "$AWS_ENDPOINT_URL"
