@@ -108,11 +108,13 @@ make_secret() {
     --secret-string "$text" >/dev/null
 }
 
-make_table
+# Side by side: most of the time is the CLI's own start.
+making=()
 IFS=',' read -r -a served <<<"$networks"
-for network in "${served[@]}"; do make_queues "${network// /}"; done
-make_key
-make_bucket
-make_secret
+for network in "${served[@]}"; do make_queues "${network// /}" & making+=("$!"); done
+for make in make_table make_key make_bucket make_secret; do "$make" & making+=("$!"); done
+failed=''
+for one in "${making[@]}"; do wait "$one" || failed=1; done
+[ -z "$failed" ] || exit 1
 printf 'table %s, queues %s-{%s}-* of %s shards, key %s, bucket %s, secret %s at %s\n' \
   "$table" "$prefix" "$networks" "$shards" "$key_alias" "$bucket" "$secret" "$AWS_ENDPOINT_URL"

@@ -5,6 +5,8 @@
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/waxwing"
 # Process ids, in the order of their start.
 started=()
+# What those are called that `launch` has started, by their place in that order.
+names=()
 
 # AWS on this machine: the stand-in, and the CLI with which `localstack/init.sh` sets it up.
 aws_tools=(ministack==1.5.33 awscli==1.46.2)
@@ -93,18 +95,25 @@ launch() {
   set -m
   "$@" </dev/null >"$logs/$name.log" 2>&1 &
   set +m
+  names[${#started[@]}]="$name"
   started+=("$!")
 }
 
-# until_so WHAT SECONDS command…: until the command succeeds. Where something that was started has ended it never does.
+# is_gone PID: whether the process has ended.
+is_gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# until_so WHAT SECONDS command…: until the command succeeds. Where something that was started has ended it never does. What went
+# wrong is in $problem too.
+problem=''
 until_so() {
-  local what="$1" deadline=$((SECONDS + $2)) pid
+  local what="$1" seconds="$2" deadline=$((SECONDS + $2)) index
   shift 2
   until "$@"; do
-    [ "$SECONDS" -lt "$deadline" ] || { printf '%s: not in time\n' "$what"; return 1; }
-    for pid in "${started[@]}"; do
-      kill -0 "$pid" 2>/dev/null || { printf '%s: what it needs has ended\n' "$what"; return 1; }
+    [ "$SECONDS" -lt "$deadline" ] || problem="$what is not there after $seconds s"
+    for index in "${!started[@]}"; do
+      ! is_gone "${started[index]}" || problem="$what is not there, and ${names[index]:-a process before it} has ended"
     done
+    [ -z "$problem" ] || { printf '%s\n' "$problem"; return 1; }
     sleep 0.1
   done
 }
@@ -115,7 +124,7 @@ ends_of_logs() {
   for log in "$1"/*.log; do
     [ -s "$log" ] || continue
     printf '\n--- the end of %s\n' "$(basename "$log")"
-    tail -n 40 "$log"
+    tail -n 30 "$log"
   done
 }
 
