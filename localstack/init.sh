@@ -37,41 +37,38 @@ make_table() {
     --time-to-live-specification Enabled=true,AttributeName=exp >/dev/null
 }
 
-# make_queue NAME VISIBILITY RETENTION [DEAD-LETTER-ARN MAX-RECEIVES], both times in seconds.
+# make_queue NAME VISIBILITY RETENTION [DEAD-LETTER-ARN MAX-RECEIVES], both times in seconds. Prints the queue's ARN.
 make_queue() {
-  local name="$1" attributes
-  if grep -q "/$name\$" <<<"$existing"; then return; fi
-  attributes="\"VisibilityTimeout\": \"$2\", \"MessageRetentionPeriod\": \"$3\", \"MaximumMessageSize\": \"1048576\""
-  if [[ $name == *.fifo ]]; then
-    attributes+=', "FifoQueue": "true", "DeduplicationScope": "messageGroup"'
-    attributes+=', "FifoThroughputLimit": "perMessageGroupId"'
+  local name="$1" attributes url account
+  url="$(grep "/$name\$" <<<"$existing" || true)"
+  if [ -z "$url" ]; then
+    attributes="\"VisibilityTimeout\": \"$2\", \"MessageRetentionPeriod\": \"$3\", \"MaximumMessageSize\": \"1048576\""
+    if [[ $name == *.fifo ]]; then
+      attributes+=', "FifoQueue": "true", "DeduplicationScope": "messageGroup"'
+      attributes+=', "FifoThroughputLimit": "perMessageGroupId"'
+    fi
+    if [ $# -eq 5 ]; then
+      attributes+=", \"RedrivePolicy\": \"{\\\"deadLetterTargetArn\\\": \\\"$4\\\", \\\"maxReceiveCount\\\": $5}\""
+    fi
+    url="$(call sqs create-queue --queue-name "$name" --attributes "{$attributes}" --query QueueUrl)" || return 1
   fi
-  if [ $# -eq 5 ]; then
-    attributes+=", \"RedrivePolicy\": \"{\\\"deadLetterTargetArn\\\": \\\"$4\\\", \\\"maxReceiveCount\\\": $5}\""
-  fi
-  call sqs create-queue --queue-name "$name" --attributes "{$attributes}" >/dev/null
-}
-
-arn() {
-  local url
-  url="$(call sqs get-queue-url --queue-name "$1" --query QueueUrl)"
-  call sqs get-queue-attributes --queue-url "$url" --attribute-names QueueArn --query Attributes.QueueArn
+  # A queue's URL ends with its account and its name.
+  account="${url%/*}"
+  printf 'arn:aws:sqs:%s:%s:%s\n' "$AWS_REGION" "${account##*/}" "$name"
 }
 
 # The attributes stand in shared/src/queue/deployment.rs; a test compares what this makes with them.
 make_queues() {
   local base="$prefix-$1" shard dead dead_fifo existing
   existing="$(call sqs list-queues --queue-name-prefix "$base-" --query 'QueueUrls[]' | tr '\t' '\n')"
-  make_queue "$base-dead.fifo" 30 $((14 * day))
-  make_queue "$base-dead" 30 $((14 * day))
-  dead_fifo="$(arn "$base-dead.fifo")"
-  dead="$(arn "$base-dead")"
-  make_queue "$base-events.fifo" 450 $((14 * day)) "$dead_fifo" 1000
-  make_queue "$base-events-retry" 450 $((14 * day)) "$dead" 1000
+  dead_fifo="$(make_queue "$base-dead.fifo" 30 $((14 * day)))"
+  dead="$(make_queue "$base-dead" 30 $((14 * day)))"
+  make_queue "$base-events.fifo" 450 $((14 * day)) "$dead_fifo" 1000 >/dev/null
+  make_queue "$base-events-retry" 450 $((14 * day)) "$dead" 1000 >/dev/null
   for ((shard = 0; shard < shards; shard++)); do
     make_queue "$base-sends-$shard.fifo" 10 $((4 * day)) "$dead_fifo" 1000
     make_queue "$base-queries-$shard" 30 900 "$dead" 5
-  done
+  done >/dev/null
 }
 
 make_key() {

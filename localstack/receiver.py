@@ -24,7 +24,7 @@ class Receiver(BaseHTTPRequestHandler):
     timeout = 30
 
     def answer(self, status, value):
-        body = json.dumps(value).encode() + b"\n"
+        body = json.dumps(value, separators=(",", ":")).encode() + b"\n"
         self.send_response(status)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
