@@ -2,7 +2,7 @@
 # Tools that cargo does not bring, in a Python environment of their own under the cache folder.
 
 tool_versions=(
-  cfn-lint==1.58.0
+  cfn-lint==1.58.0 botocore==1.43.106
   aiosmtpd==1.4.6 trustme==1.2.1 openapi-spec-validator==0.9.0 schemathesis==4.32.5 standardwebhooks==1.1.0
 )
 
