@@ -16,16 +16,6 @@ const SHARDS: usize = 4;
 
 #[tokio::test]
 #[ignore = "needs the serverless stack: tests/serverless/run.sh"]
-async fn a_message_goes_from_curl_to_a_phone_and_back() {
-    let (functions, phones) = (functions(), phones());
-    let daemon = Daemon::start("alone").await;
-    let paired = pair(&functions, &phones).await;
-    exchange(&paired, &phones).await;
-    daemon.stop().await;
-}
-
-#[tokio::test]
-#[ignore = "needs the serverless stack: tests/serverless/run.sh"]
 async fn every_function_tells_how_it_is() {
     for base in addresses() {
         let api = Caller::over_http(Bases::one(&base));
