@@ -39,6 +39,14 @@ until_so 'localstack/up' 3600 grep -q '^Ctrl-C stops in order' "$said"
 told() { sed -n "s/^  $1  *//p" "$said"; }
 up_logs="$(told Logs)"
 
+# The README shows the same addresses, with the ports that are usual.
+sed -n '/^## The serverless shape/,/^## Going live/s/^  //p' README.md >"$logs/readme"
+[ -s "$logs/readme" ] || { printf 'README.md shows no addresses\n'; exit 1; }
+while read -r line; do
+  pattern="$(sed 's/[.]/\\./g; s/:[0-9][0-9]*/:[0-9]*/g' <<<"$line")"
+  grep -q "^  $pattern\$" "$said" || { printf 'README.md has an address that is not printed: %s\n' "$line"; exit 1; }
+done <"$logs/readme"
+
 printf '%s\n' 'What is printed, as it is printed'
 walk="$(sed -n '/^Send a first message/,/^Then,/s/^  //p' "$said")"
 timeout 300 bash -u -c "$walk" </dev/null >"$logs/walk.log" 2>&1
