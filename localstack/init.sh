@@ -96,7 +96,7 @@ make_bucket() {
   ]}' >/dev/null
 }
 
-# Whoever starts the programs gives it to them as WAXWING_JWT_SECRET, as the template does.
+# Programs read it where WAXWING_JWT_SECRET_ARN names it, as in the template.
 make_secret() {
   local text
   if call secretsmanager describe-secret --secret-id "$secret" >/dev/null 2>&1; then return; fi
