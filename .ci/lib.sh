@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# What the steps of .ci/run share: headings with durations, the cache folder, processes that end with the run.
+# What the steps of .ci/run share: headings with durations, the cache folder, tools, processes that end with the run.
 
-cache="${XDG_CACHE_HOME:-$HOME/.cache}/waxwing"
+# shellcheck source=localstack/lib.sh
+. localstack/lib.sh
 current=''
 summary=()
-started=()
 
 # step "title" command…: runs a step under a heading and notes how long it took. The first failure ends the run; the
 # command stands outside of any condition, so that `set -e` holds within functions too.
@@ -54,50 +54,6 @@ npm_packages() {
     { printf 'node is %s: 20.19 or later is needed\n' "$(node --version)"; return 1; }
   mkdir -p "$kept" 2>/dev/null || kept="$PWD/target/npm"
   npm ci --prefix "$1" --cache "$kept" --ignore-scripts --no-audit --no-fund --loglevel=error
-}
-
-# free_port: a port that nobody listens on now. It is below those that systems give to connections, so it is free still when
-# somebody begins to listen there.
-free_port() {
-  python3 -c '
-import random, socket
-while True:
-    port = random.randrange(10_000, 32_000)
-    with socket.socket() as listener:
-        try:
-            listener.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-    print(port)
-    break
-'
-}
-
-# wait_for URL: until it answers anything, or two minutes.
-wait_for() {
-  local deadline=$((SECONDS + 120))
-  until curl --silent --output /dev/null --max-time 10 "$1"; do
-    [ "$SECONDS" -lt "$deadline" ] || { printf '%s did not answer within two minutes\n' "$1"; return 1; }
-    sleep 0.2
-  done
-}
-
-# wait_for_port port: until somebody listens there on 127.0.0.1, or two minutes.
-wait_for_port() {
-  local deadline=$((SECONDS + 120))
-  until (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; do
-    [ "$SECONDS" -lt "$deadline" ] || { printf 'nobody listens on port %s after two minutes\n' "$1"; return 1; }
-    sleep 0.1
-  done
-}
-
-# stop_started: ends what was started, by process id; the last goes first, so that nothing is left without what it talks to.
-stop_started() {
-  local index
-  for ((index = ${#started[@]} - 1; index >= 0; index--)); do
-    kill "${started[index]}" 2>/dev/null || true
-    wait "${started[index]}" 2>/dev/null || true
-  done
 }
 
 # finish: ends what the run started and prints where the time went. For `trap finish EXIT`.

@@ -2,33 +2,26 @@
 # Tools that cargo does not bring, in a Python environment of their own under the cache folder.
 
 tool_versions=(
-  ministack==1.5.33 cfn-lint==1.58.0 awscli==1.46.2 cargo-lambda==1.9.2
+  cfn-lint==1.58.0 botocore==1.43.106
   aiosmtpd==1.4.6 trustme==1.2.1 openapi-spec-validator==0.9.0 schemathesis==4.32.5 standardwebhooks==1.1.0
 )
 
-# install_tools: makes the environment, or keeps the one that has these very versions.
+# install_tools: makes the environments, or keeps those that have these very versions. AWS has one of its own, which
+# `localstack/up` makes as well.
 install_tools() {
-  local venv="$cache/venv" wanted="${tool_versions[*]}"
-  if [ "$(cat "$venv/installed" 2>/dev/null)" != "$wanted" ]; then
-    rm -rf "$venv"
-    python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check "${tool_versions[@]}"
-    printf '%s' "$wanted" >"$venv/installed"
-  fi
-  export PATH="$venv/bin:$PATH"
-  printf '%s\n' "${tool_versions[@]}"
+  python_tools "$cache/aws" "${aws_tools[@]}"
+  python_tools "$cache/venv" "${tool_versions[@]}"
+  printf '%s\n' "${aws_tools[@]}" "${tool_versions[@]}"
 }
 
 # start_aws: an AWS stand-in on a free port of this machine, and the variables that point the SDKs and suites at it.
-# Its state lives in its memory and goes with it.
 start_aws() {
   local port log="$cache/ministack.log"
   port="$(free_port)"
-  BIND_HOST=127.0.0.1 GATEWAY_PORT="$port" LAMBDA_EXECUTOR=local ministack >"$log" 2>&1 &
+  ministack_at "$port" "$cache" >"$log" 2>&1 &
   started+=("$!")
   wait_for "http://127.0.0.1:$port/" || { tail -n 20 "$log"; return 1; }
-  export AWS_ENDPOINT_URL="http://127.0.0.1:$port"
-  export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+  use_test_account "http://127.0.0.1:$port"
   export WAXWING_SQS_ENDPOINT="$AWS_ENDPOINT_URL" WAXWING_DYNAMODB_ENDPOINT="$AWS_ENDPOINT_URL"
   export WAXWING_S3_ENDPOINT="$AWS_ENDPOINT_URL"
   printf 'ministack answers at %s\n' "$AWS_ENDPOINT_URL"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes on an AWS stand-in what template.yaml makes on AWS: the table, the queues of every network, a KMS key and the
-# bucket.
+# Makes on an AWS stand-in what template.yaml makes on AWS: the table, the queues of every network, a KMS key, the
+# bucket, and the secret of access tokens.
 # May be run again at any time. Needs the AWS CLI; `localstack/compose.yaml` runs it inside LocalStack.
 #
 #   AWS_ENDPOINT_URL   where the stand-in answers            (default http://127.0.0.1:4566)
@@ -17,6 +17,7 @@ shards="${WAXWING_SHARDS:-4}"
 prefix="${WAXWING_QUEUE_PREFIX:-waxwing}"
 key_alias='alias/waxwing'
 bucket="${WAXWING_BUCKET:-waxwing}"
+secret="$prefix-access-tokens"
 
 day=86400
 # The address is named at each call: version 1 of the CLI does not look at the variable for SQS in us-east-1.
@@ -36,41 +37,38 @@ make_table() {
     --time-to-live-specification Enabled=true,AttributeName=exp >/dev/null
 }
 
-# make_queue NAME VISIBILITY RETENTION [DEAD-LETTER-ARN MAX-RECEIVES], both times in seconds.
+# make_queue NAME VISIBILITY RETENTION [DEAD-LETTER-ARN MAX-RECEIVES], both times in seconds. Prints the queue's ARN.
 make_queue() {
-  local name="$1" attributes
-  if grep -q "/$name\$" <<<"$existing"; then return; fi
-  attributes="\"VisibilityTimeout\": \"$2\", \"MessageRetentionPeriod\": \"$3\", \"MaximumMessageSize\": \"1048576\""
-  if [[ $name == *.fifo ]]; then
-    attributes+=', "FifoQueue": "true", "DeduplicationScope": "messageGroup"'
-    attributes+=', "FifoThroughputLimit": "perMessageGroupId"'
+  local name="$1" attributes url account
+  url="$(grep "/$name\$" <<<"$existing" || true)"
+  if [ -z "$url" ]; then
+    attributes="\"VisibilityTimeout\": \"$2\", \"MessageRetentionPeriod\": \"$3\", \"MaximumMessageSize\": \"1048576\""
+    if [[ $name == *.fifo ]]; then
+      attributes+=', "FifoQueue": "true", "DeduplicationScope": "messageGroup"'
+      attributes+=', "FifoThroughputLimit": "perMessageGroupId"'
+    fi
+    if [ $# -eq 5 ]; then
+      attributes+=", \"RedrivePolicy\": \"{\\\"deadLetterTargetArn\\\": \\\"$4\\\", \\\"maxReceiveCount\\\": $5}\""
+    fi
+    url="$(call sqs create-queue --queue-name "$name" --attributes "{$attributes}" --query QueueUrl)" || return 1
   fi
-  if [ $# -eq 5 ]; then
-    attributes+=", \"RedrivePolicy\": \"{\\\"deadLetterTargetArn\\\": \\\"$4\\\", \\\"maxReceiveCount\\\": $5}\""
-  fi
-  call sqs create-queue --queue-name "$name" --attributes "{$attributes}" >/dev/null
-}
-
-arn() {
-  local url
-  url="$(call sqs get-queue-url --queue-name "$1" --query QueueUrl)"
-  call sqs get-queue-attributes --queue-url "$url" --attribute-names QueueArn --query Attributes.QueueArn
+  # A queue's URL ends with its account and its name.
+  account="${url%/*}"
+  printf 'arn:aws:sqs:%s:%s:%s\n' "$AWS_REGION" "${account##*/}" "$name"
 }
 
 # The attributes stand in shared/src/queue/deployment.rs; a test compares what this makes with them.
 make_queues() {
   local base="$prefix-$1" shard dead dead_fifo existing
   existing="$(call sqs list-queues --queue-name-prefix "$base-" --query 'QueueUrls[]' | tr '\t' '\n')"
-  make_queue "$base-dead.fifo" 30 $((14 * day))
-  make_queue "$base-dead" 30 $((14 * day))
-  dead_fifo="$(arn "$base-dead.fifo")"
-  dead="$(arn "$base-dead")"
-  make_queue "$base-events.fifo" 450 $((14 * day)) "$dead_fifo" 1000
-  make_queue "$base-events-retry" 450 $((14 * day)) "$dead" 1000
+  dead_fifo="$(make_queue "$base-dead.fifo" 30 $((14 * day)))"
+  dead="$(make_queue "$base-dead" 30 $((14 * day)))"
+  make_queue "$base-events.fifo" 450 $((14 * day)) "$dead_fifo" 1000 >/dev/null
+  make_queue "$base-events-retry" 450 $((14 * day)) "$dead" 1000 >/dev/null
   for ((shard = 0; shard < shards; shard++)); do
     make_queue "$base-sends-$shard.fifo" 10 $((4 * day)) "$dead_fifo" 1000
     make_queue "$base-queries-$shard" 30 900 "$dead" 5
-  done
+  done >/dev/null
 }
 
 make_key() {
@@ -98,10 +96,22 @@ make_bucket() {
   ]}' >/dev/null
 }
 
-make_table
+# Programs read it where WAXWING_JWT_SECRET_ARN names it, as in the template.
+make_secret() {
+  local text
+  if call secretsmanager describe-secret --secret-id "$secret" >/dev/null 2>&1; then return; fi
+  text="$(call secretsmanager get-random-password --password-length 64 --exclude-punctuation --query RandomPassword)"
+  call secretsmanager create-secret --name "$secret" --description 'Waxwing: signs access tokens' \
+    --secret-string "$text" >/dev/null
+}
+
+# Side by side: most of the time is the CLI's own start.
+making=()
 IFS=',' read -r -a served <<<"$networks"
-for network in "${served[@]}"; do make_queues "${network// /}"; done
-make_key
-make_bucket
-printf 'table %s, queues %s-{%s}-* of %s shards, key %s, bucket %s at %s\n' \
-  "$table" "$prefix" "$networks" "$shards" "$key_alias" "$bucket" "$AWS_ENDPOINT_URL"
+for network in "${served[@]}"; do make_queues "${network// /}" & making+=("$!"); done
+for make in make_table make_key make_bucket make_secret; do "$make" & making+=("$!"); done
+failed=''
+for one in "${making[@]}"; do wait "$one" || failed=1; done
+[ -z "$failed" ] || exit 1
+printf 'table %s, queues %s-{%s}-* of %s shards, key %s, bucket %s, secret %s at %s\n' \
+  "$table" "$prefix" "$networks" "$shards" "$key_alias" "$bucket" "$secret" "$AWS_ENDPOINT_URL"

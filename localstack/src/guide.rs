@@ -42,33 +42,8 @@ fn text(stack: &Stack) -> String {
     text
 }
 
-/// The main job in shell commands. Every step prints what it got.
+/// The main job in shell commands. Every step prints what it got. `localstack/up` prints them too.
 fn walk(api: &str, admin: &str) -> String {
-    format!(
-        r#"API={api} SANDBOX={admin} JSON='content-type: application/json'
-field() {{ sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }}
-
-# 1. an account, and an instance on the sandbox network
-TOKEN=$(curl -s $API/api/auth/register -H "$JSON" \
-  -d '{{"email":"me'$RANDOM'@example.com","password":"correct horse","name":"Me"}}' | field accessToken)
-AUTH="authorization: Bearer $TOKEN"
-curl -s $API/api/instances -H "$AUTH" -H "$JSON" -d '{{"name":"first"}}'; echo
-
-# 2. connect it, and let a sandbox phone scan its QR code
-curl -s -X POST $API/api/instances/first/connect -H "$AUTH"; echo; sleep 2
-curl -s $API/api/instances/first/qr -H "$AUTH" | field code | curl -s $SANDBOX/admin/mock-phone/scan-qr --data-binary @-; echo
-sleep 2; curl -s $API/api/instances/first/status -H "$AUTH"; echo
-
-# 3. an API key, a second phone, and a message to it
-KEY=$(curl -s $API/api/instances/first/keys -H "$AUTH" -H "$JSON" -d '{{"name":"walk"}}' | field key)
-PHONE=$(curl -s $SANDBOX/admin/phones -H "$JSON" -d '{{"name":"Ada"}}' | field phone)
-MESSAGE=$(curl -s $API/api/messages/text -H "authorization: Bearer $KEY" -H "$JSON" \
-  -d '{{"to":"'$PHONE'","text":"Hello from Waxwing"}}' | field id)
-
-# 4. it is delivered: what the phone decrypted, and what the API says
-sleep 2; curl -s $SANDBOX/admin/phones/$PHONE/inbox; echo
-curl -s -X POST $SANDBOX/admin/phones/$PHONE/read -H "$JSON" -d '{{"all":true}}'; echo; sleep 1
-curl -s $API/api/messages/$MESSAGE -H "authorization: Bearer $KEY"; echo
-"#
-    )
+    let steps = include_str!("../walk.sh");
+    format!("API={api} SANDBOX={admin} JSON='content-type: application/json'\n{steps}")
 }

@@ -1,94 +1,96 @@
 #!/usr/bin/env bash
-# The main job in the shape it has on AWS: three functions behind a Lambda runtime API, daemons as processes of their
-# own, and table, queues and KMS behind AWS' wire protocols. The network is the sandbox.
+# The main job in the shape it has on AWS: functions as zips behind an HTTP API, daemons as processes of their own, and table, queues
+# and KMS behind AWS' wire protocols. The network is the sandbox.
 #
-# Run it alone with nothing set, and it brings its own AWS stand-in:   tests/serverless/run.sh
-# With AWS_ENDPOINT_URL set it uses that one, as `localstack/init.sh` has set it up; cargo-lambda is then on the PATH.
-#
-# `cargo lambda watch` plays the runtime API alone. Left to start the functions it would build them with the features
-# of their own package, minutes of work that the workspace's build has done already.
+# `localstack/up` starts all of it, as a developer does. What it prints to be copied into a terminal is done as it stands there; then come
+# tests that start and kill daemons themselves; then Ctrl-C.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=.ci/lib.sh
 . .ci/lib.sh
 logs="$(mktemp -d)"
+# Where `localstack/up` has its logs, once it has said so.
+up_logs=''
 
 end() {
-  local status=$? log
+  local status=$?
   trap - EXIT
-  stop_started
   if [ "$status" -ne 0 ]; then
-    for log in "$logs"/*; do
-      printf '\n--- the end of %s\n' "$(basename "$log")"
-      tail -n 40 "$log"
-    done
+    ends_of_logs "$logs"
+    [ -z "$up_logs" ] || ends_of_logs "$up_logs"
+    ends_of_functions
   fi
+  stop_started
   rm -rf "$logs"
   exit "$status"
 }
 trap end EXIT
 
-# launch NAME command…: runs it in the background with its output in a log.
-launch() {
-  local name="$1"
-  shift
-  "$@" >"$logs/$name.log" 2>&1 &
-  started+=("$!")
-}
+use_cache
+# Of an AWS stand-in that runs already nothing is used.
+unset AWS_ENDPOINT_URL
+export WAXWING_AWS_PORT=0 WAXWING_SANDBOX_PORT=0 WAXWING_FEED_PORT=0 WAXWING_RECEIVER_PORT=0 WAXWING_BCRYPT_COST=4
 
-# until_so WHAT SECONDS command…: until the command succeeds.
-until_so() {
-  local what="$1" deadline=$((SECONDS + $2))
-  shift 2
-  until "$@"; do
-    [ "$SECONDS" -lt "$deadline" ] || { printf '%s: not in time\n' "$what"; return 1; }
-    sleep 0.1
-  done
-}
+# With a test among the targets cargo takes the features that `cargo test --workspace` has: nothing is built twice.
+launch up localstack/up -- --workspace --test serverless
+up="${started[0]}" said="$logs/up.log"
+until_so 'localstack/up' 3600 grep -q '^Ctrl-C stops in order' "$said"
+# told NAME: what stands behind it in the table that is printed.
+told() { sed -n "s/^  $1  *//p" "$said"; }
+up_logs="$(told Logs)"
 
-listens() { (: <"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
-is_ready() { curl --silent --fail --output /dev/null --max-time 10 "$1/ready"; }
+# The README shows the same addresses, with the ports that are usual.
+sed -n '/^## The serverless shape/,/^## Going live/s/^  //p' README.md >"$logs/readme"
+[ -s "$logs/readme" ] || { printf 'README.md shows no addresses\n'; exit 1; }
+while read -r line; do
+  pattern="$(sed 's/[.]/\\./g; s/:[0-9][0-9]*/:[0-9]*/g' <<<"$line")"
+  grep -q "^  $pattern\$" "$said" || { printf 'README.md has an address that is not printed: %s\n' "$line"; exit 1; }
+done <"$logs/readme"
 
-if [ -z "${AWS_ENDPOINT_URL:-}" ]; then
-  # shellcheck source=.ci/tools.sh
-  . .ci/tools.sh
-  use_cache
-  install_tools
-  start_aws
-  localstack/init.sh
+printf '%s\n' 'What is printed, as it is printed'
+walk="$(sed -n '/^Send a first message/,/^Then,/s/^  //p' "$said")"
+timeout 300 bash -u -c "$walk" </dev/null >"$logs/walk.log" 2>&1
+if grep '"success":false' "$logs/walk.log"; then
+  printf 'a step of what is printed was refused\n'
+  exit 1
 fi
-
-# With the tests' features too, which `cargo test --workspace` has: nothing is built twice.
-cargo build --workspace --bins --tests
-built="$(cargo metadata --no-deps --format-version 1 |
-  python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug"
-
-export WAXWING_NETWORKS=sandbox WAXWING_KMS_KEY=alias/waxwing WAXWING_BUCKET=waxwing WAXWING_BCRYPT_COST=4
-# The secret of access tokens is where it is on AWS: the functions are given its ARN alone.
-random() { python3 -c "import secrets; print(secrets.token_hex($1))"; }
-WAXWING_JWT_SECRET_ARN="$(aws secretsmanager create-secret --name "waxwing-tokens-$(random 4)" \
-  --secret-string "serverless:$(random 32)" --query ARN --output text)"
-export WAXWING_JWT_SECRET_ARN
-unset WAXWING_KEY_FILE WAXWING_JWT_SECRET
-
-launch sandbox "$built/sandbox" --port 0 --ephemeral
-until_so 'the sandbox' 120 grep -q '^Admin API' "$logs/sandbox.log"
-WAXWING_SANDBOX_URL="$(sed -n 's/^WhatsApp clients: *//p' "$logs/sandbox.log")"
-WAXWING_TEST_PHONES="$(sed -n 's|^Admin API: *\(.*\)/admin$|\1|p' "$logs/sandbox.log")"
-export WAXWING_SANDBOX_URL WAXWING_TEST_PHONES
-
-port="$(free_port)"
-launch runtime cargo lambda watch --only-lambda-apis --invoke-address 127.0.0.1 --invoke-port "$port"
-until_so 'the runtime API' 120 listens "$port"
-for name in auth management messaging; do
-  launch "$name" env AWS_LAMBDA_RUNTIME_API="http://127.0.0.1:$port/.rt/$name" AWS_LAMBDA_FUNCTION_NAME="$name" \
-    AWS_LAMBDA_FUNCTION_VERSION=1 AWS_LAMBDA_FUNCTION_MEMORY_SIZE=512 "$built/$name"
-  url="http://127.0.0.1:$port/lambda-url/$name"
-  until_so "the function $name" 120 is_ready "$url"
-  export "WAXWING_TEST_${name^^}=$url"
+for answer in '"status":"CONNECTED"' '"text":"Hello from Waxwing"' '"status":"read"' '"type":"message.received"'; do
+  grep -q "$answer" "$logs/walk.log" || { printf 'what is printed does not lead to %s\n' "$answer"; exit 1; }
 done
 
-# The tests start and kill daemons themselves.
+printf '%s\n' 'Daemons that come and go'
+kill "$(told Daemon | sed 's/^process //')"
+until_so 'the end of the daemon' 120 grep -q '^daemon has ended with status 0' "$said"
+# shellcheck source=/dev/null
+. "$(told Variables)"
+# Several daemons of one machine cannot listen on one port.
+unset WAXWING_LISTEN
+WAXWING_TEST_API="$(told 'HTTP API')"
+WAXWING_TEST_PHONES="$(told Phones | sed 's|/admin/phones$||')"
+export WAXWING_TEST_API WAXWING_TEST_PHONES
+# Behind the HTTP API one function alone tells how it is.
+for name in auth management messaging; do
+  url="$(aws lambda create-function-url-config --function-name "$name" --auth-type NONE --query FunctionUrl --output text)"
+  id="${url#*//}"
+  id="${id%%.*}"
+  export "WAXWING_TEST_$(tr '[:lower:]' '[:upper:]' <<<"$name")=$AWS_ENDPOINT_URL/_aws/lambda-url/$id"
+done
+built="$(cargo metadata --no-deps --format-version 1 |
+  python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug"
 export WAXWING_TEST_DAEMON="$built/daemon" WAXWING_TEST_LOGS="$logs"
 # One after the other: every daemon serves the whole network, and one test kills them.
 cargo test --workspace --test serverless -- --include-ignored --test-threads 1
+
+printf '%s\n' 'Ctrl-C'
+# As a terminal does it: to the whole group of processes.
+kill -INT -- "-$up"
+status=0
+wait "$up" || status=$?
+started=()
+[ "$status" -eq 0 ] || { printf 'localstack/up ended with status %s\n' "$status"; exit 1; }
+[ "$(sed -n 's/^Stopping //p' "$said" | tr '\n' ' ')" = 'receiver sandbox ministack ' ] ||
+  { printf 'not all was stopped, the last first:\n'; tail -n 5 "$said"; exit 1; }
+[ ! -e "$up_logs" ] || { printf '%s is left behind\n' "$up_logs"; exit 1; }
+for url in "$WAXWING_TEST_API" "$WAXWING_TEST_PHONES" "$(told Webhook)"; do
+  ! answers "$url" || { printf 'somebody still answers at %s\n' "$url"; exit 1; }
+done

@@ -1,5 +1,5 @@
-//! The main job in its serverless shape: functions behind a Lambda runtime API, daemons that
-//! come and go, and AWS' wire protocols between them.
+//! The main job in its serverless shape: functions behind an HTTP API, daemons that come and
+//! go, and AWS' wire protocols between them.
 
 mod stack;
 
@@ -9,30 +9,15 @@ use testbed::caller::{Bases, Caller};
 use tests::flow::{Paired, exchange, pair, unique};
 use tests::phones::Phones;
 
-use crate::stack::{Daemon, functions, phones};
+use crate::stack::{Daemon, addresses, functions, phones};
 
 /// Shards of the network that `localstack/init.sh` sets up.
 const SHARDS: usize = 4;
 
 #[tokio::test]
 #[ignore = "needs the serverless stack: tests/serverless/run.sh"]
-async fn a_message_goes_from_curl_to_a_phone_and_back() {
-    let (functions, phones) = (functions(), phones());
-    let daemon = Daemon::start("alone").await;
-    let paired = pair(&functions, &phones).await;
-    exchange(&paired, &phones).await;
-    daemon.stop().await;
-}
-
-#[tokio::test]
-#[ignore = "needs the serverless stack: tests/serverless/run.sh"]
 async fn every_function_tells_how_it_is() {
-    let Bases {
-        auth,
-        management,
-        messaging,
-    } = functions();
-    for base in [auth, management, messaging] {
+    for base in addresses() {
         let api = Caller::over_http(Bases::one(&base));
         assert_eq!(api.get("/health").await.data(200), json!({"status": "ok"}));
         let ready = api.get("/ready").await.data(200);

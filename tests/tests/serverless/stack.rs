@@ -17,13 +17,14 @@ fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run tests/serverless/run.sh"))
 }
 
-/// The three functions, each at an address of its own.
+/// The functions behind their HTTP API.
 pub fn functions() -> Bases {
-    Bases {
-        auth: variable("WAXWING_TEST_AUTH"),
-        management: variable("WAXWING_TEST_MANAGEMENT"),
-        messaging: variable("WAXWING_TEST_MESSAGING"),
-    }
+    Bases::one(&variable("WAXWING_TEST_API"))
+}
+
+/// The addresses that the functions which serve requests have beside it, each its own.
+pub fn addresses() -> [String; 3] {
+    ["AUTH", "MANAGEMENT", "MESSAGING"].map(|name| variable(&format!("WAXWING_TEST_{name}")))
 }
 
 /// The sandbox's phones.

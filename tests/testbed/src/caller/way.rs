@@ -19,7 +19,7 @@ pub(super) enum Way {
     Http(Client, Bases),
 }
 
-/// Where the API is. Behind one gateway all are the same; under `cargo lambda watch` each function has its own.
+/// Where the API is. Behind one gateway all are the same; without one each function has its own.
 #[derive(Debug, Clone)]
 pub struct Bases {
     /// `/api/auth/…`
