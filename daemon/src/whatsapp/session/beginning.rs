@@ -119,7 +119,7 @@ impl WhatsAppSession {
             stop,
             asked: CancellationToken::new(),
             tasks,
-            retries: runtime.retries().clone(),
+            runtime,
         };
         let task = SessionTask {
             instance: session.instance,
