@@ -1,7 +1,7 @@
 //! The time of day by the table, where the machine's clock is wrong.
 //!
 //! The table's service dates each answer, and its clock is right: whoever signs requests to AWS by another is refused. A daemon
-//! asks for it now and then. Where the machine's clock is wrong by more than half a minute, the daemon goes by the table's time and
+//! asks for it now and then. Where the machine's clock is wrong by more than five seconds, the daemon goes by the table's time and
 //! by the time that has passed since, so that it does not matter what is done to the machine's clock meanwhile.
 
 use std::sync::{Arc, RwLock};
@@ -14,11 +14,12 @@ use shared::telemetry::chain;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-/// By how much the machine's clock must be wrong before it is corrected. A date is exact to a second, and old by half of its way.
-const LEAST: TimeDelta = TimeDelta::seconds(30);
+/// By how much the machine's clock must be wrong before it is corrected. It is more than a measurement can be wrong by, and less than
+/// what does harm: a daemon that is behind by nine seconds is shown as dead, and one that is behind by twenty shows no QR code.
+const LEAST: TimeDelta = TimeDelta::seconds(5);
 
 /// By how much a corrected clock may still be wrong when it counts as right again.
-const RIGHT: TimeDelta = TimeDelta::seconds(15);
+const RIGHT: TimeDelta = TimeDelta::seconds(3);
 
 /// What is wrong by more than that is not corrected: it may be the table's clock.
 const MOST: TimeDelta = TimeDelta::days(1);
