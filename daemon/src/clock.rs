@@ -1,7 +1,7 @@
 //! The time of day by the table, where the machine's clock is wrong.
 //!
 //! The table's service dates each answer, and its clock is right: whoever signs requests to AWS by another is refused. A daemon
-//! asks for it now and then. Where the machine's clock is wrong by more than half a minute, the daemon goes by the table's time and
+//! asks for it now and then. Where the machine's clock is wrong by more than five seconds, the daemon goes by the table's time and
 //! by the time that has passed since, so that it does not matter what is done to the machine's clock meanwhile.
 
 use std::sync::{Arc, RwLock};
@@ -14,20 +14,24 @@ use shared::telemetry::chain;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-/// By how much the machine's clock must be wrong before it is corrected. A date is exact to a second, and old by half of its way.
-const LEAST: TimeDelta = TimeDelta::seconds(30);
+/// By how much the machine's clock must be wrong before it is corrected. It is more than a measurement can be wrong by, and less than
+/// what does harm: a daemon that is behind by nine seconds is shown as dead, and one that is behind by twenty shows no QR code.
+const LEAST: TimeDelta = TimeDelta::seconds(5);
 
 /// By how much a corrected clock may still be wrong when it counts as right again.
-const RIGHT: TimeDelta = TimeDelta::seconds(15);
+const RIGHT: TimeDelta = TimeDelta::seconds(3);
 
 /// What is wrong by more than that is not corrected: it may be the table's clock.
 const MOST: TimeDelta = TimeDelta::days(1);
 
-/// Measurements that lie no further apart agree.
-const CLOSE: TimeDelta = TimeDelta::seconds(5);
+/// Measurements agree that are wrong about each other by no more than that. Each may be wrong by half a second and half of its way.
+const CLOSE: TimeDelta = TimeDelta::seconds(3);
 
 /// How many measurements in a row must agree before what is told makes a leap.
 const AGREEING: u32 = 3;
+
+/// How much time must pass over them. It is more than [`CLOSE`], so that dates which stand still do not agree.
+const SPAN: Duration = Duration::from_secs(4);
 
 /// How long an answer may take whose date counts: it may have waited before it was read.
 const LONGEST_WAY: Duration = Duration::from_secs(2);
@@ -37,7 +41,10 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The pause between two measurements, and the one where they do not agree with what is told.
 const PERIOD: Duration = Duration::from_secs(30);
-const SOON: Duration = Duration::from_secs(1);
+const SOON: Duration = Duration::from_secs(2);
+
+/// How long the daemon may take to be sure before it begins.
+const LONGEST_BEGIN: Duration = Duration::from_secs(20);
 
 /// A clock that is right though the machine's is not.
 #[derive(Debug)]
@@ -51,8 +58,18 @@ pub struct TableClock {
 struct Known {
     /// The last measurement, where the machine's clock is wrong.
     right: Option<Measured>,
-    /// The last of some measurements in a row that agree with each other and not with what is told, and how many they are.
-    leap: Option<(Measured, u32)>,
+    /// Some measurements in a row that agree with each other and not with what is told.
+    leap: Option<Leap>,
+}
+
+/// Measurements in a row that agree with each other and not with what is told.
+#[derive(Debug, Clone, Copy)]
+struct Leap {
+    first: Measured,
+    /// How many they are.
+    count: u32,
+    /// Whether it was told that they differ by too much.
+    is_told: bool,
 }
 
 /// What time it was.
@@ -68,6 +85,11 @@ impl Measured {
     /// What time it is at this later instant.
     fn now(&self, at: Instant) -> DateTime<Utc> {
         self.time + passed(self.at, at)
+    }
+
+    /// Whether as much time has passed by a later one as has passed.
+    fn agrees_with(&self, later: &Self) -> bool {
+        (later.time - self.now(later.at)).abs() <= CLOSE
     }
 }
 
@@ -87,6 +109,10 @@ enum Look {
         /// Whether that was not so before.
         is_news: bool,
     },
+    /// The table has not answered in time.
+    Late,
+    /// The table does not date its answers.
+    Undated,
 }
 
 impl Known {
@@ -98,7 +124,9 @@ impl Known {
     fn note(&mut self, measured: Measured) -> Look {
         let machine = measured.time - measured.behind;
         let leap = (measured.time - self.now(measured.at, machine)).abs();
-        if leap <= LEAST {
+        // What goes by the last measurement may be wrong by less, or dates that stand still would hold it up bit by bit.
+        let least = if self.right.is_some() { CLOSE } else { LEAST };
+        if leap <= least {
             self.leap = None;
             if self.right.is_none() {
                 return Look::Agrees;
@@ -110,25 +138,30 @@ impl Known {
                 Look::IsRight
             };
         }
-        let agreeing = match self.leap {
-            Some((last, agreeing)) if (measured.behind - last.behind).abs() <= CLOSE => agreeing + 1,
-            _ => 1,
-        };
-        self.leap = Some((measured, agreeing));
-        if agreeing < AGREEING {
-            return Look::Differs;
-        }
-        if measured.behind.abs() > MOST {
-            return Look::TooWrong {
-                is_news: agreeing == AGREEING,
+        let before = self.leap.filter(|leap| leap.first.agrees_with(&measured));
+        let mut leap = before.unwrap_or(Leap {
+            first: measured,
+            count: 0,
+            is_told: false,
+        });
+        leap.count = leap.count.saturating_add(1);
+        let is_sure = leap.count >= AGREEING && measured.at - leap.first.at >= SPAN;
+        if is_sure && measured.behind.abs() <= MOST {
+            self.leap = None;
+            self.right = (measured.behind.abs() > LEAST).then_some(measured);
+            return if self.right.is_some() {
+                Look::Corrected
+            } else {
+                Look::IsRight
             };
         }
-        self.leap = None;
-        self.right = (measured.behind.abs() > LEAST).then_some(measured);
-        if self.right.is_some() {
-            Look::Corrected
+        let is_news = is_sure && !leap.is_told;
+        leap.is_told |= is_sure;
+        self.leap = Some(leap);
+        if is_sure {
+            Look::TooWrong { is_news }
         } else {
-            Look::IsRight
+            Look::Differs
         }
     }
 }
@@ -142,12 +175,16 @@ impl TableClock {
         }
     }
 
-    /// Asks the table as often as it takes to be sure.
+    /// Asks the table as often as it takes to be sure, for 20 s at most.
     pub async fn begin(&self, table: &Table) {
-        for _ in 0..AGREEING {
-            if self.look(table).await != Some(Look::Differs) {
-                return;
+        let asking = async {
+            // The first answer may be late, since a connection is made for it.
+            while matches!(self.look(table).await, Look::Differs | Look::Late) {
+                tokio::time::sleep(SOON).await;
             }
+        };
+        if tokio::time::timeout(LONGEST_BEGIN, asking).await.is_err() {
+            warn!("the table has not told the time: the daemon begins by the machine's clock");
         }
     }
 
@@ -155,7 +192,7 @@ impl TableClock {
     pub async fn keep(&self, table: &Table) {
         loop {
             let pause = match self.look(table).await {
-                Some(Look::Differs) => SOON,
+                Look::Differs => SOON,
                 _ => PERIOD,
             };
             // Daemons that begin together do not go in step.
@@ -163,13 +200,15 @@ impl TableClock {
         }
     }
 
-    /// Asks the table what time it is; `None` where it does not say, or not in time.
-    async fn look(&self, table: &Table) -> Option<Look> {
-        let measured = self.measure(table).await?;
+    /// Asks the table what time it is.
+    async fn look(&self, table: &Table) -> Look {
+        let measured = match self.measure(table).await {
+            Ok(measured) => measured,
+            Err(missing) => return missing,
+        };
         let look = self.known.write().expect("no holder panics").note(measured);
         let seconds = measured.behind.num_seconds();
         match look {
-            Look::Agrees | Look::Differs | Look::TooWrong { is_news: false } => {}
             Look::Corrected => {
                 warn!(
                     seconds,
@@ -183,30 +222,32 @@ impl TableClock {
                     "the machine's clock is behind the table's by so much: one of them must be set"
                 );
             }
+            Look::Agrees | Look::Differs | Look::TooWrong { is_news: false } | Look::Late | Look::Undated => {
+            }
         }
-        Some(look)
+        look
     }
 
-    async fn measure(&self, table: &Table) -> Option<Measured> {
+    async fn measure(&self, table: &Table) -> Result<Measured, Look> {
         let (began, began_by) = (Instant::now(), self.machine.now());
         let told = tokio::time::timeout(DEADLINE, table.time()).await;
         let (at, by) = (Instant::now(), self.machine.now());
         let told = match told {
-            Ok(Ok(told)) => told?,
+            Ok(Ok(told)) => told.ok_or(Look::Undated)?,
             Ok(Err(error)) => {
                 debug!(error = %chain(&error), "the table does not tell the time");
-                return None;
+                return Err(Look::Late);
             }
-            Err(_) => return None,
+            Err(_) => return Err(Look::Late),
         };
         // Where the process stood still, or the machine's clock was set meanwhile, that says nothing.
         let (took, took_by) = (passed(began, at), by - began_by);
         if at - began > LONGEST_WAY || (took_by - took).abs() > TimeDelta::seconds(1) {
-            return None;
+            return Err(Look::Late);
         }
         // The date leaves out the parts of the second.
         let time = told + TimeDelta::milliseconds(500) + took / 2;
-        Some(Measured {
+        Ok(Measured {
             at,
             time,
             behind: time - by,
@@ -231,96 +272,4 @@ fn passed(from: Instant, to: Instant) -> TimeDelta {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The measurements of a machine that is behind by so many seconds, one after the other.
-    struct Machine {
-        known: Known,
-        at: Instant,
-        time: DateTime<Utc>,
-    }
-
-    impl Machine {
-        fn new() -> Self {
-            Self {
-                known: Known::default(),
-                at: Instant::now(),
-                time: DateTime::UNIX_EPOCH + TimeDelta::days(20_000),
-            }
-        }
-
-        /// A second later.
-        fn measured(&mut self, behind: i64) -> Look {
-            self.at += Duration::from_secs(1);
-            self.time += TimeDelta::seconds(1);
-            self.known.note(Measured {
-                at: self.at,
-                time: self.time,
-                behind: TimeDelta::seconds(behind),
-            })
-        }
-
-        /// By how many seconds what it tells is wrong, while it is behind by so many.
-        fn is_wrong_by(&self, behind: i64) -> i64 {
-            let machine = self.time - TimeDelta::seconds(behind);
-            (self.time - self.known.now(self.at, machine)).num_seconds()
-        }
-    }
-
-    #[test]
-    fn a_clock_that_is_an_hour_wrong_is_right_after_three_measurements() {
-        for behind in [3_600, -3_600] {
-            let mut machine = Machine::new();
-            assert_eq!(machine.measured(behind), Look::Differs);
-            assert_eq!(machine.measured(behind + 1), Look::Differs);
-            assert_eq!(machine.is_wrong_by(behind), behind);
-            assert_eq!(machine.measured(behind), Look::Corrected);
-            assert_eq!(machine.is_wrong_by(behind), 0);
-            assert_eq!(machine.measured(behind - 1), Look::Agrees);
-            assert_eq!(machine.is_wrong_by(behind), 0);
-        }
-    }
-
-    #[test]
-    fn a_clock_that_is_nearly_right_is_left_alone() {
-        let mut machine = Machine::new();
-        for behind in [0, 1, -29, 29, 30] {
-            assert_eq!(machine.measured(behind), Look::Agrees);
-            assert_eq!(machine.is_wrong_by(behind), behind);
-        }
-    }
-
-    #[test]
-    fn measurements_that_do_not_agree_change_nothing() {
-        let mut machine = Machine::new();
-        for behind in [3_600, 60, 3_600, 3_600, 0, 3_600, 3_600, 100] {
-            assert!(matches!(machine.measured(behind), Look::Differs | Look::Agrees));
-            assert_eq!(machine.is_wrong_by(0), 0);
-        }
-    }
-
-    #[test]
-    fn a_machine_whose_clock_is_set_right_never_tells_a_wrong_time() {
-        let mut machine = Machine::new();
-        for _ in 0..AGREEING {
-            machine.measured(3_600);
-        }
-        // Set, and not measured yet.
-        assert_eq!(machine.is_wrong_by(0), 0);
-        assert_eq!(machine.measured(0), Look::IsRight);
-        assert_eq!(machine.is_wrong_by(0), 0);
-        // It goes by the machine's clock.
-        assert_eq!(machine.is_wrong_by(7), 7);
-    }
-
-    #[test]
-    fn a_clock_that_is_days_wrong_is_not_corrected() {
-        let mut machine = Machine::new();
-        let behind = 2 * 86_400;
-        let looks: Vec<Look> = (0..4).map(|_| machine.measured(behind)).collect();
-        let wrong = |is_news| Look::TooWrong { is_news };
-        assert_eq!(looks, [Look::Differs, Look::Differs, wrong(true), wrong(false)]);
-        assert_eq!(machine.is_wrong_by(behind), behind);
-    }
-}
+mod tests;

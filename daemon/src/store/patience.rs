@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use shared::nature::Nature;
 use shared::storage::StorageError;
 use shared::telemetry::chain;
 use tokio::time::Instant;
@@ -54,6 +55,8 @@ pub struct GivenUp {
     pub kind: String,
     /// Why it failed last.
     pub error: String,
+    /// Whether that is a failure which passes by itself.
+    pub passes: bool,
 }
 
 /// A read that waits.
@@ -108,6 +111,7 @@ impl Patience {
         let _ = self.given_up.set(GivenUp {
             kind: kind.to_owned(),
             error: chain(&error),
+            passes: error.nature() == Nature::Transient,
         });
         self.over.cancel();
         // The end of the session drops this.
@@ -160,6 +164,8 @@ mod tests {
 
     use super::*;
 
+    type Failure = fn() -> StorageError;
+
     fn unavailable() -> StorageError {
         StorageError::Unavailable("as the test wants it".into())
     }
@@ -169,7 +175,7 @@ mod tests {
     }
 
     /// Reads that fail so often; how it ended, and how often it was tried.
-    async fn reading(failures: u32, error: fn() -> StorageError) -> (Result<u32, StorageError>, u32) {
+    async fn reading(failures: u32, error: Failure) -> (Result<u32, StorageError>, u32) {
         let (patience, tries) = (Patience::default(), AtomicU32::new(0));
         let read = patience.read("s", || async {
             let before = tries.fetch_add(1, Ordering::Relaxed);
@@ -208,19 +214,22 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_waits_too_long_ends_the_session_and_answers_nothing() {
-        let patience = Patience::of(Duration::ZERO);
-        let reading = patience.read("s", || async { Err::<(), _>(unavailable()) });
-        let mut reading = Box::pin(patiently(reading));
-        tokio::select! {
-            answer = &mut reading => panic!("{answer:?}"),
-            () = patience.over().cancelled() => {}
+        for (error, passes) in [(unavailable as Failure, true), (unknown as Failure, false)] {
+            let patience = Patience::of(Duration::ZERO);
+            let reading = patience.read("s", || async { Err::<(), _>(error()) });
+            let mut reading = Box::pin(patiently(reading));
+            tokio::select! {
+                answer = &mut reading => panic!("{answer:?}"),
+                () = patience.over().cancelled() => {}
+            }
+            assert!((&mut reading).now_or_never().is_none());
+            assert!(patience.is_waiting());
+            let given_up = patience.given_up().expect("a read");
+            assert_eq!(given_up.kind, "s");
+            assert!(given_up.error.ends_with("as the test wants it"), "{given_up:?}");
+            assert_eq!(given_up.passes, passes, "{given_up:?}");
+            drop(reading);
+            assert!(!patience.is_waiting());
         }
-        assert!((&mut reading).now_or_never().is_none());
-        assert!(patience.is_waiting());
-        let given_up = patience.given_up().expect("a read");
-        assert_eq!(given_up.kind, "s");
-        assert!(given_up.error.ends_with("as the test wants it"), "{given_up:?}");
-        drop(reading);
-        assert!(!patience.is_waiting());
     }
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wacore::runtime::{AbortHandle, Runtime};
 
+use super::sockets::Sockets;
 use crate::store::patiently;
 
 tokio::task_local! {
@@ -43,9 +44,16 @@ impl SessionRuntime {
         }
     }
 
-    /// Those of its tasks that encrypt messages anew for who has asked for it.
-    pub fn retries(&self) -> &TaskTracker {
-        &self.retries
+    /// Waits for those of its tasks that encrypt messages anew for who has asked for it, while one of these sockets is open: without
+    /// one they send nothing. Answers how many are left.
+    pub async fn finish_retries(&self, sockets: &Sockets) -> usize {
+        self.retries.close();
+        tokio::select! {
+            biased;
+            () = self.retries.wait() => {}
+            () = sockets.gone_since(0) => {}
+        }
+        self.retries.len()
     }
 }
 
@@ -88,14 +96,15 @@ impl Runtime for SessionRuntime {
 mod tests {
     use std::sync::Arc;
 
+    use futures::FutureExt as _;
     use testbed::wait::in_time;
     use tokio::sync::Notify;
 
     use super::*;
 
-    #[tokio::test]
-    async fn what_a_request_to_encrypt_anew_begins_is_waited_for_and_nothing_else() {
-        let runtime = SessionRuntime::new(TaskTracker::new(), CancellationToken::new());
+    /// A runtime in whose tasks a request was handled that began one task, which ends when it is told to, and another one.
+    async fn asked(stop: &CancellationToken) -> (SessionRuntime, Arc<Notify>) {
+        let runtime = SessionRuntime::new(TaskTracker::new(), stop.clone());
         let (done, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (inner, until, all) = (runtime.clone(), Arc::clone(&done), Arc::clone(&begun));
         let handling = async move {
@@ -109,27 +118,38 @@ mod tests {
         };
         runtime.spawn(Box::pin(handling)).detach();
         in_time("all tasks", begun.notified()).await;
-        assert_eq!(runtime.retries().len(), 1);
-        runtime.retries().close();
+        (runtime, done)
+    }
+
+    #[tokio::test]
+    async fn what_a_request_to_encrypt_anew_begins_is_waited_for_and_nothing_else() {
+        let (runtime, done) = asked(&CancellationToken::new()).await;
+        assert_eq!(runtime.retries.len(), 1);
+        let sockets = Sockets::default();
+        let _open = sockets.count(());
+        let mut finishing = Box::pin(runtime.finish_retries(&sockets));
+        assert!((&mut finishing).now_or_never().is_none(), "it is not done");
         done.notify_one();
-        in_time("the end of the one", runtime.retries().wait()).await;
+        assert_eq!(in_time("the end of the one", finishing).await, 0);
     }
 
     #[tokio::test]
     async fn a_task_that_is_stopped_is_not_waited_for() {
         let stop = CancellationToken::new();
-        let runtime = SessionRuntime::new(TaskTracker::new(), stop.clone());
-        let (inner, begun) = (runtime.clone(), Arc::new(Notify::new()));
-        let all = Arc::clone(&begun);
-        let handling = async move {
-            note_retry();
-            inner.spawn(Box::pin(std::future::pending())).detach();
-            all.notify_one();
-        };
-        runtime.spawn(Box::pin(handling)).detach();
-        in_time("both tasks", begun.notified()).await;
-        runtime.retries().close();
+        let (runtime, _done) = asked(&stop).await;
         stop.cancel();
-        in_time("the end of both", runtime.retries().wait()).await;
+        let sockets = Sockets::default();
+        let _open = sockets.count(());
+        let left = in_time("the end of both", runtime.finish_retries(&sockets)).await;
+        assert_eq!(left, 0);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_waited_for_without_a_socket() {
+        let (runtime, _done) = asked(&CancellationToken::new()).await;
+        let sockets = Sockets::default();
+        drop(sockets.count(()));
+        let left = in_time("the end", runtime.finish_retries(&sockets)).await;
+        assert_eq!(left, 1);
     }
 }

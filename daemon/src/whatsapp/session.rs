@@ -98,8 +98,8 @@ pub struct WhatsAppSession {
     /// Cancelled when the session's end was asked for: nothing more is told.
     asked: CancellationToken,
     tasks: TaskTracker,
-    /// Those of the tasks that encrypt messages anew.
-    retries: TaskTracker,
+    /// Begins such tasks, and knows those of the library's that encrypt messages anew.
+    runtime: SessionRuntime,
 }
 
 impl WhatsAppSession {
@@ -140,13 +140,10 @@ impl WhatsAppSession {
 
     /// Waits until messages are encrypted anew that somebody could not read: the request is acknowledged, and does not come again.
     async fn finish_retries(&self) {
-        self.retries.close();
-        let finished = tokio::time::timeout(RETRIES_DEADLINE, self.retries.wait()).await;
-        if finished.is_err() {
-            debug!(
-                left = self.retries.len(),
-                "messages were not encrypted anew before the end"
-            );
+        let finishing = self.runtime.finish_retries(&self.sockets);
+        let left = tokio::time::timeout(RETRIES_DEADLINE, finishing).await;
+        if left != Ok(0) {
+            debug!("messages were not encrypted anew before the end");
         }
     }
 
@@ -338,13 +335,12 @@ impl Connection for WhatsAppSession {
     }
 
     async fn ask(&self, ask: &Ask) -> Result<question::Answer, AskError> {
-        let runtime = SessionRuntime::new(self.tasks.clone(), self.stop.clone());
         let socket = questions::Socket {
             client: &self.client,
             presence: &self.presence,
             notices: &self.notices,
             following: &self.following,
-            runtime: &runtime,
+            runtime: &self.runtime,
             clock: self.clock.as_ref(),
         };
         let asking = questions::answer(socket, ask);
@@ -367,7 +363,7 @@ impl Connection for WhatsAppSession {
         self.asked.cancel();
         let ended = async {
             self.finish_retries().await;
-            tokio::time::timeout(DISCONNECT_DEADLINE, self.client.disconnect()).await
+            tokio::time::timeout(DISCONNECT_DEADLINE, Box::pin(self.client.disconnect())).await
         };
         tokio::select! {
             biased;

@@ -1,7 +1,8 @@
 //! Which of a session's sockets are open, and when something came over them, whatever the client makes of it.
 //!
 //! The library tells of a stream's end when it has settled all that belonged to the stream. Where it does not come to that, only the
-//! socket itself shows that the stream is over. And a socket that something comes over is not dead, though an answer is late.
+//! socket itself shows that the stream is over. And a socket that something comes over is not dead, though an answer is late. Nor is one
+//! whose other end takes what is sent, be it slowly: the answer to what stands behind that is late too.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -29,7 +30,7 @@ struct State {
 /// What came over the last socket.
 #[derive(Debug, Clone, Copy, Default)]
 struct Heard {
-    /// When something was read last.
+    /// When something was read last, or room was made for something to be sent.
     at: Option<Instant>,
     /// Whether all was read that has come.
     is_all: bool,
@@ -51,6 +52,7 @@ impl Sockets {
         Counted {
             socket,
             open: Some(Open(self.clone())),
+            is_full: false,
         }
     }
 
@@ -68,7 +70,8 @@ impl Sockets {
             .await;
     }
 
-    /// Waits until nothing has come for as long as `patience`, from now on. Where what has come is not read, nobody knows.
+    /// Waits until nothing has come, and nothing has gone that had to wait, for as long as `patience`, from now on. Where what has come is
+    /// not read, nobody knows.
     pub async fn silence(&self, patience: Duration) {
         let mut since = Instant::now();
         loop {
@@ -90,6 +93,10 @@ impl Sockets {
         };
     }
 
+    fn note_taken(&self) {
+        self.0.heard.lock().expect("no holder panics").at = Some(Instant::now());
+    }
+
     fn note_all_read(&self) {
         self.0.heard.lock().expect("no holder panics").is_all = true;
     }
@@ -101,6 +108,21 @@ pub struct Counted<S> {
     socket: S,
     /// While it is open.
     open: Option<Open>,
+    /// Whether what is to be sent waits for room. There is some when the other end has taken what was sent before.
+    is_full: bool,
+}
+
+impl<S> Counted<S> {
+    /// Notes what came of an attempt to send something.
+    fn note_sent(&mut self, sent: &Poll<io::Result<usize>>) {
+        let was_full = std::mem::replace(&mut self.is_full, sent.is_pending());
+        if was_full
+            && matches!(sent, Poll::Ready(Ok(1..)))
+            && let Some(Open(sockets)) = &self.open
+        {
+            sockets.note_taken();
+        }
+    }
 }
 
 /// An open socket's part in the count.
@@ -141,7 +163,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write(context, bytes)
+        let sent = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.note_sent(&sent);
+        sent
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -157,7 +181,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         context: &mut Context<'_>,
         parts: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.socket).poll_write_vectored(context, parts)
+        let sent = Pin::new(&mut self.socket).poll_write_vectored(context, parts);
+        self.note_sent(&sent);
+        sent
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -216,6 +242,28 @@ mod tests {
         assert!(socket.read(&mut life).now_or_never().is_none(), "that was all");
         in_time("the silence", silence).await;
         assert!(came_at.elapsed() >= patience);
+    }
+
+    #[tokio::test]
+    async fn silence_begins_anew_where_room_is_made_for_what_is_to_be_sent() {
+        let sockets = Sockets::default();
+        let (mut socket, mut other_end) = open(&sockets);
+        let heard_at = || sockets.0.heard.lock().expect("no holder panics").at;
+        let mut much = [0; 64];
+        assert!(socket.read(&mut much).now_or_never().is_none(), "nothing came");
+        socket.write_all(&much).await.expect("written");
+        assert_eq!(heard_at(), None, "nobody has taken it yet");
+        assert!(socket.write(&much).now_or_never().is_none(), "it is full");
+        let patience = 2 * READING;
+        let mut silence = Box::pin(sockets.silence(patience));
+        assert!((&mut silence).now_or_never().is_none(), "it begins now");
+        tokio::time::sleep(patience).await;
+        other_end.read_exact(&mut much).await.expect("read");
+        socket.write_all(&[1]).await.expect("written");
+        let taken_at = Instant::now();
+        assert!(heard_at().is_some());
+        in_time("the silence", silence).await;
+        assert!(taken_at.elapsed() >= patience);
     }
 
     #[tokio::test]

@@ -34,7 +34,7 @@
 //! | `WAXWING_SHARD_QUEUE_LIMIT` | messaging and daemon: the same of all instances of a shard together | 100000 |
 //! | `WAXWING_SCHEDULE_LIMIT` | messaging: messages of one instance that may be scheduled for one day, 1 to 100,000 | 10000 |
 //! | `WAXWING_LEASE_MS` | daemon: silence after which its shards are another's, in milliseconds | 4000 |
-//! | `WAXWING_CLOCK` | daemon: `table` where a machine's clock that is wrong by more than half a minute is corrected by the table's, `machine` where it is not | `table` |
+//! | `WAXWING_CLOCK` | daemon: `table` where a machine's clock that is wrong by more than five seconds is corrected by the table's, `machine` where it is not | `table` |
 //! | `WAXWING_SESSION_STARTS` | daemon: sessions that may begin at once, 1 to 1,000 | 64 |
 //! | `WAXWING_PRIVATE_ADDRESSES` | functions and daemon: `allow` where URLs that callers name may lead into private networks, this machine's own addresses among them; `loopback` for these alone; with either, webhooks may be `http` | `refuse` |
 //! | `WAXWING_SPOOL` | daemon: folder for files that are being sent, encrypted; up to 16 GiB | the system's |

@@ -179,6 +179,26 @@ async fn a_session_that_meets_the_one_entry_that_cannot_be_read_says_so() {
     assert_eq!(session.committed().await.content, Content::text("hello"));
 }
 
+/// As where the table is back when others are looked at, or throttles one request and not the next.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_entry_whose_reads_fail_in_a_way_that_passes_makes_no_pause() {
+    let Ground {
+        world,
+        own,
+        state,
+        mut session,
+        ..
+    } = Ground::new().await;
+    let stranger = world.phone("Carol").await;
+    state.passes.store(true, Ordering::SeqCst);
+    *state.unreadable.lock().expect("no holder panics") = Some("s#");
+    world.send(&stranger, &own, "hello").await;
+    let rest = session.rest().await;
+    is(&rest, |rest| {
+        matches!(rest.last(), Some(SessionEvent::Disconnected { .. }))
+    });
+}
+
 /// The request is acknowledged before it is done, so nobody makes it again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_orderly_end_waits_for_a_message_that_is_encrypted_anew() {

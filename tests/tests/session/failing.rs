@@ -21,6 +21,8 @@ pub struct Failing {
     pub is_away: AtomicBool,
     /// Nothing whose key begins like this can be read, if there is such a beginning.
     pub unreadable: Mutex<Option<&'static str>>,
+    /// That fails as if the table were away.
+    pub passes: AtomicBool,
     /// How many reads have failed.
     pub failed: AtomicUsize,
 }
@@ -34,6 +36,7 @@ impl Failing {
             forget: AtomicBool::default(),
             is_away: AtomicBool::default(),
             unreadable: Mutex::default(),
+            passes: AtomicBool::default(),
             failed: AtomicUsize::default(),
         })
     }
@@ -52,10 +55,10 @@ impl Failing {
         let unreadable = *self.unreadable.lock().expect("no holder panics");
         let error = match unreadable {
             _ if self.is_away.load(Ordering::SeqCst) => unavailable(),
-            Some(unreadable) if key.starts_with(unreadable) => {
-                StorageError::Unknown("as the test wants it".into())
-            }
-            _ => return Ok(()),
+            Some(unreadable) if !key.starts_with(unreadable) => return Ok(()),
+            Some(_) if self.passes.load(Ordering::SeqCst) => unavailable(),
+            Some(_) => StorageError::Unknown("as the test wants it".into()),
+            None => return Ok(()),
         };
         self.failed.fetch_add(1, Ordering::SeqCst);
         Err(error)

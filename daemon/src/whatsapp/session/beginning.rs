@@ -41,12 +41,9 @@ use crate::whatsapp::{people, resend, secrets};
 impl WhatsAppSession {
     /// Begins a session on its stored state.
     pub async fn begin(connector: &WhatsAppConnector, session: Session) -> Result<Self, ConnectError> {
-        let early = read_early(session.state.as_ref(), &session.account)
-            .await
-            .map_err(refused)?;
-        let secrets = MessageSecrets::load(session.state.as_ref(), &early)
-            .await
-            .map_err(refused)?;
+        let state = session.state.as_ref();
+        let early = read_early(state, &session.account).await.map_err(refused)?;
+        let secrets = MessageSecrets::load(state, &early).await.map_err(refused)?;
         let version = connector.versions.current().await.map_err(refused)?;
         let (missing, to_ask_for) = mpsc::channel(resend::CAPACITY);
         let statuses = Statuses::new(Arc::clone(&session.book));
@@ -122,7 +119,7 @@ impl WhatsAppSession {
             stop,
             asked: CancellationToken::new(),
             tasks,
-            retries: runtime.retries().clone(),
+            runtime,
         };
         let task = SessionTask {
             instance: session.instance,

@@ -153,16 +153,20 @@ impl SessionTask {
     /// Why the session ends whose state could not be read in time. Where the state as a whole is away, the next session begins when
     /// it is back. Where it is one entry, each session would come to it again.
     async fn unread(&self) -> Stop {
-        let said = "session state could not be read";
-        let others = tokio::time::timeout(LOOK_DEADLINE, self.store.is_readable()).await;
-        let unread = self.store.patience().given_up().filter(|_| others == Ok(true));
-        let Some(GivenUp { kind, error }) = unread else {
-            return lost(said);
+        let stop = lost("session state could not be read");
+        let unread = self.store.patience().given_up();
+        // What was away may be back when others are looked at, or fail by chance: that says nothing of the entry.
+        let Some(GivenUp { kind, error, .. }) = unread.filter(|unread| !unread.passes) else {
+            return stop;
         };
+        let others = tokio::time::timeout(LOOK_DEADLINE, self.store.is_readable()).await;
+        if others != Ok(true) {
+            return stop;
+        }
         error!(instance.id = %self.instance, kind, error, "an entry of session state cannot be read, and others can: the instance pauses");
         Stop {
             answer: Answer::Return(Course::Unreadable),
-            ..lost(said)
+            ..stop
         }
     }
 
