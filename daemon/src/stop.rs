@@ -92,11 +92,11 @@ const REFUSED: Pauses = Pauses {
     floor: 0,
 };
 
-/// 10 s, 1, 5 and 15 minutes. Each session logs in, and stands until somebody writes what needs the entry. So how long it stood says
+/// 10 s, 30 s, 1 and 2 minutes, since all other chats of the instance wait meanwhile. Each session logs in, and stands until somebody writes what needs the entry. So how long it stood says
 /// nothing, and what counts is that the entry was not missed for hours.
 const UNREADABLE: Pauses = Pauses {
     reason: Reason::StateUnreadable,
-    seconds: &[10, MINUTE, 5 * MINUTE, 15 * MINUTE],
+    seconds: &[10, 30, MINUTE, 2 * MINUTE],
     most: None,
     remembered: 6 * HOUR,
     floor: 0,

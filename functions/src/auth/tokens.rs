@@ -73,13 +73,10 @@ pub async fn issue(
     carrier: Carrier,
 ) -> Result<Issued, ApiError> {
     RequestContext::note_caller(user.subscription, Actor::User(user.id));
-    let signing = state.signer.signed(
-        user.id,
-        user.subscription,
-        user.role,
-        &refresh_token.session(),
-        state.clock.now(),
-    );
+    let (session, now) = (refresh_token.session(), state.clock.now());
+    let signing = state
+        .signer
+        .signed(user.id, user.subscription, user.role, &session, now);
     let access_token = signing.await?;
     let (in_body, cookie) = match carrier {
         Carrier::Body => (Some(refresh_token.reveal().to_owned()), None),
