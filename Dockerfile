@@ -29,7 +29,7 @@ COPY . .
 FROM source AS licences
 RUN apt-get update && apt-get install --yes --no-install-recommends python3
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    cargo fetch --locked \
+    cargo fetch --locked --target x86_64-unknown-linux-gnu --target aarch64-unknown-linux-gnu \
  && .ci/licences.py --texts THIRD_PARTY.md
 
 # Each package by itself: a build of the workspace would turn the sandbox on for all. `.ci/features.sh` proves that these builds
