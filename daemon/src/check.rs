@@ -1,5 +1,5 @@
 //! Asks the daemon of this machine whether it lives. It is the health check for whatever runs the daemon's image, so the image needs
-//! no other program for that.
+//! no other program for that. Processes that have a daemon within are asked the same way.
 //!
 //! It asks `/health` and not `/ready`: a daemon that cannot reach the table or Redis is not mended by a restart, and all of them
 //! would be restarted at once. One whose shards do not end, or that does nothing for them, ends by itself (`lease`).
@@ -22,11 +22,12 @@ const LIVES: &[u8; 12] = b"HTTP/1.1 200";
 /// Asks at `WAXWING_LISTEN`. An error where that is not set, and where the answer is another than 200 or does not come within
 /// 4 s.
 pub async fn run() -> anyhow::Result<()> {
-    let listens = config::daemon_address()?.context("WAXWING_LISTEN must be set")?;
-    ask(on_this_machine(listens)).await
+    ask(config::daemon_address()?.context("WAXWING_LISTEN must be set")?).await
 }
 
-async fn ask(address: SocketAddr) -> anyhow::Result<()> {
+/// Asks one that listens there, from its own machine. An error where the answer is another than 200 or does not come within 4 s.
+pub async fn ask(listens: SocketAddr) -> anyhow::Result<()> {
+    let address = on_this_machine(listens);
     let start = timeout(DEADLINE, start_of_answer(address))
         .await
         .context("no answer in time")??;
@@ -44,7 +45,7 @@ async fn start_of_answer(address: SocketAddr) -> anyhow::Result<[u8; 12]> {
 }
 
 /// Where one that listens there is reached from its own machine.
-fn on_this_machine(listens: SocketAddr) -> SocketAddr {
+pub fn on_this_machine(listens: SocketAddr) -> SocketAddr {
     let ip = match listens.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

@@ -1,8 +1,9 @@
 //! The command line.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 
 /// Waxwing on this machine: the HTTP API, the connection daemon, the stores and a sandbox
 /// WhatsApp network with phones one can script, in one process.
@@ -13,11 +14,15 @@ pub struct Cli {
     #[arg(long, default_value = ".waxwing", value_name = "DIRECTORY")]
     pub data_dir: PathBuf,
 
-    /// The port of the HTTP API on 127.0.0.1; 0 takes a free one
+    /// The address that API and sandbox listen on. Mails and phones are anybody's who reaches it: leave it on this machine
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST), value_name = "ADDRESS")]
+    pub host: IpAddr,
+
+    /// The port of the HTTP API; 0 takes a free one
     #[arg(long, default_value_t = 3000)]
     pub port: u16,
 
-    /// The port of the sandbox (WebSocket and admin API) on 127.0.0.1; 0 takes a free one
+    /// The port of the sandbox (WebSocket and admin API); 0 takes a free one
     #[arg(long, default_value_t = 3001, conflicts_with = "sandbox_url")]
     pub sandbox_port: u16,
 
@@ -36,6 +41,17 @@ pub struct Cli {
     /// Keep nothing: all state is in memory and ends with the process
     #[arg(long, conflicts_with = "data_dir")]
     pub ephemeral: bool,
+
+    /// What to do in place of serving
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What is done in place of serving.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Ask the stack that runs on this machine whether it lives, at --host and --port; ends with status 1 where it does not
+    Check,
 }
 
 fn websocket_url(text: &str) -> Result<String, String> {
@@ -57,6 +73,10 @@ mod tests {
         let cli = Cli::try_parse_from(["waxwing", "--port", "0", "--ephemeral"]).expect("fine");
         assert!(cli.ephemeral);
         assert_eq!(cli.sandbox_port, 3001);
+        assert_eq!((cli.host, cli.command), (IpAddr::V4(Ipv4Addr::LOCALHOST), None));
+        let cli = Cli::try_parse_from(["waxwing", "--host", "::", "--port", "80", "check"]).expect("fine");
+        assert_eq!((cli.host.to_string(), cli.port), ("::".to_owned(), 80));
+        assert_eq!(cli.command, Some(Command::Check));
     }
 
     #[test]

@@ -5,12 +5,18 @@ pub mod guide;
 mod local;
 mod mailbox;
 
-pub use cli::Cli;
+use std::net::SocketAddr;
+
+pub use cli::{Cli, Command};
 pub use local::Stack;
 pub use stack::{Between, Directly};
 
-/// Runs a local stack until a signal asks it to stop. Ends with an error where the table breaks, or the daemon ends.
+/// Does what the command line says. A local stack runs until a signal asks it to stop, and ends with an error where the table
+/// breaks, or the daemon ends.
 pub async fn run(cli: Cli) -> anyhow::Result<()> {
+    if let Some(Command::Check) = cli.command {
+        return daemon::check::ask(SocketAddr::new(cli.host, cli.port)).await;
+    }
     shared::telemetry::start(shared::telemetry::Format::Text);
     shared::trace::start("waxwing")?;
     let stop = shared::shutdown::on_signal()?;

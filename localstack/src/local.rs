@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use daemon::app::Sessions;
+use daemon::check::on_this_machine;
 use daemon::whatsapp::{NETWORK, Settings};
 use sandbox::Sandbox;
 use shared::clock::SystemClock;
@@ -54,7 +55,7 @@ impl Stack {
     /// The same with `between` before the table and the queues, after these are set up.
     pub async fn start_between(cli: &Cli, between: &dyn Between) -> anyhow::Result<Self> {
         // The ports first: two stacks are most often two starts of the same command.
-        let listener = listen(cli.port, "--port").await?;
+        let listener = listen(SocketAddr::new(cli.host, cli.port), "--port").await?;
         let api = listener.local_addr()?;
         let place = if cli.ephemeral {
             Place::ephemeral()?
@@ -67,7 +68,7 @@ impl Stack {
         let realtime = config::realtime_over(config::Realtime::new(vec![secret.clone()]))?;
         let mut usual = stack::usual(NETWORK, SHARDS, vec![secret], place.wrapping());
         usual.users.mail = config::Mail::Folder(place.path().join(MAIL));
-        usual.base.public_url = Some(format!("http://{api}"));
+        usual.base.public_url = Some(format!("http://{}", on_this_machine(api)));
         usual.base.reach = if cli.private_addresses {
             Reach::PRIVATE
         } else {
@@ -157,7 +158,9 @@ impl Network {
 }
 
 async fn start_sandbox(cli: &Cli, place: &Place) -> anyhow::Result<Sandbox> {
-    let mut config = sandbox::Config::new(SocketAddr::from((Ipv4Addr::LOCALHOST, cli.sandbox_port)));
+    let mut config = sandbox::Config::new(SocketAddr::new(cli.host, cli.sandbox_port));
+    // Its client is this process.
+    config.media_addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     if let Some(directory) = place.durable("sandbox") {
         config = config.with_data_dir(directory);
     }
@@ -166,8 +169,11 @@ async fn start_sandbox(cli: &Cli, place: &Place) -> anyhow::Result<Sandbox> {
         .context("the sandbox cannot start (another port: --sandbox-port)")
 }
 
-async fn listen(port: u16, option: &str) -> anyhow::Result<TcpListener> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await.with_context(|| {
-        format!("cannot listen on port {port} of 127.0.0.1, perhaps because it is in use; {option} takes another")
+async fn listen(address: SocketAddr, option: &str) -> anyhow::Result<TcpListener> {
+    let (host, port) = (address.ip(), address.port());
+    TcpListener::bind(address).await.with_context(|| {
+        format!(
+            "cannot listen on port {port} of {host}, perhaps because it is in use; {option} takes another"
+        )
     })
 }

@@ -37,7 +37,7 @@ mod store;
 mod switches;
 mod wire;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,14 +118,14 @@ impl Sandbox {
         self.addr
     }
 
-    /// The WebSocket URL for clients.
+    /// The WebSocket URL for clients on this machine.
     pub fn ws_url(&self) -> String {
-        format!("ws://{}/ws/chat", self.addr)
+        format!("ws://{}/ws/chat", on_this_machine(self.addr))
     }
 
-    /// The base URL of the admin API.
+    /// The base URL of the admin API, on this machine.
     pub fn admin_url(&self) -> String {
-        format!("http://{}", self.addr)
+        format!("http://{}", on_this_machine(self.addr))
     }
 
     /// The base URL of the media host, as clients are told.
@@ -185,6 +185,15 @@ impl Drop for Sandbox {
         self.network.stop.cancel();
         self.server.abort();
         self.media.abort();
+    }
+}
+
+/// Where one that listens there is reached from its own machine.
+fn on_this_machine(addr: SocketAddr) -> SocketAddr {
+    if addr.ip().is_unspecified() {
+        SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), addr.port())
+    } else {
+        addr
     }
 }
 

@@ -35,7 +35,7 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
-/// What is done with a data folder in place of serving it.
+/// What is done in place of serving a data folder.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Copy everything in the data folder to another folder, while a server works on it or not
@@ -50,6 +50,8 @@ pub enum Command {
         #[arg(value_name = "DIRECTORY")]
         from: PathBuf,
     },
+    /// Ask the server that runs on this machine whether it lives, at --listen; ends with status 1 where it does not
+    Check,
 }
 
 /// An address under which callers reach the server, without a slash at its end.
@@ -92,6 +94,17 @@ mod tests {
             assert_eq!((cli.data_dir, &cli.command), ("data".into(), &backup));
         }
         assert!(Cli::try_parse_from(["waxwing-server", "restore"]).is_err());
+    }
+
+    #[test]
+    fn a_check_asks_where_a_server_listens_by_itself_or_elsewhere() {
+        let asked = |arguments: &[&str]| {
+            let cli = Cli::try_parse_from([&["waxwing-server"], arguments].concat()).expect("fine");
+            assert_eq!(cli.command, Some(Command::Check));
+            cli.listen.to_string()
+        };
+        assert_eq!(asked(&["check"]), "127.0.0.1:3000");
+        assert_eq!(asked(&["--listen", "0.0.0.0:80", "check"]), "0.0.0.0:80");
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub async fn run_with(cli: Cli, sessions: Sessions) -> anyhow::Result<()> {
     match cli.command {
         Some(Command::Backup { to }) => return copies::back_up(cli.data_dir, to).await,
         Some(Command::Restore { from }) => return copies::restore(&cli.data_dir, &from).await,
+        Some(Command::Check) => return daemon::check::ask(cli.listen).await,
         None => {}
     }
     shared::telemetry::start(shared::telemetry::Format::Text);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use axum::{Router, middleware};
 use daemon::app::{App, Parts, Sessions};
+use daemon::check::on_this_machine;
 use daemon::files;
 use daemon::lease::HeldShards;
 use daemon::realtime::Realtime;
@@ -262,9 +263,9 @@ impl Stack {
         })
     }
 
-    /// The base URL of the HTTP API.
+    /// The base URL of the HTTP API, by which this machine reaches it.
     pub fn api_url(&self) -> String {
-        format!("http://{}", self.api)
+        format!("http://{}", on_this_machine(self.api))
     }
 
     /// The embedded DynamoDB's endpoint, for whoever wants to look into the table; `None` where it has no port.

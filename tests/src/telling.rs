@@ -5,6 +5,7 @@
 //! events, opened. The stack keeps nothing, and ends with its standard input.
 
 use std::io::Write as _;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -113,12 +114,14 @@ pub async fn run(cli: Cli) -> anyhow::Result<()> {
     let stores = Stores::default();
     let local = localstack::Cli {
         data_dir: data.path().to_owned(),
+        host: IpAddr::V4(Ipv4Addr::LOCALHOST),
         port: 0,
         sandbox_port: 0,
         sandbox_url: Some(cli.url),
         sandbox_ca: cli.media_root,
         private_addresses: false,
         ephemeral: false,
+        command: None,
     };
     let stack = Stack::start_between(&local, &stores).await?;
     let table = table(stores.table.get().context("the stack has a table")?);

@@ -17,7 +17,7 @@ mod listener;
 mod sweep;
 mod upload;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -33,6 +33,7 @@ use tracing::warn;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::on_this_machine;
 use crate::store::{Store, Unit};
 use blobs::{BlobError, Blobs, Hash};
 use catalogue::Kept;
@@ -68,11 +69,7 @@ impl Media {
             certificates::load_or_make(unit)
         };
         let root = store.run(prepare).await?;
-        let address = if addr.ip().is_unspecified() {
-            SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), addr.port())
-        } else {
-            addr
-        };
+        let address = on_this_machine(addr);
         let authority = match &config.media_host {
             Some(host) => format!("{host}:{}", addr.port()),
             None => address.to_string(),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use testbed::caller::{Bases, Caller, PASSWORD};
 use tests::folder::files;
 use tests::process::Process;
+use tokio::net::TcpSocket;
 use tokio::process::Command;
 
 use crate::STACK;
@@ -106,6 +107,42 @@ async fn a_server_keeps_users_and_live_instances_over_an_orderly_end() {
         assert_eq!(mode(&data.join(store)), 0o600, "{store}");
     }
     process.stop().await;
+}
+
+/// Whether what a `check` with these arguments asks says that it lives.
+async fn lives(arguments: &[&str]) -> bool {
+    let output = Command::new(STACK)
+        .args(arguments)
+        .arg("check")
+        .kill_on_drop(true)
+        .output()
+        .await
+        .expect("it runs");
+    output.status.success()
+}
+
+/// The health checks of their images.
+#[tokio::test]
+async fn a_server_and_a_local_stack_can_be_asked_whether_they_live() {
+    let [data, of_local] = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+    let (process, _) = server(data.path()).await;
+    let listens = process.api.trim_start_matches("http://").to_owned();
+    assert!(lives(&["server", "--listen", &listens]).await);
+    process.stop().await;
+
+    let process = Process::start(STACK, of_local.path(), &["--sandbox-port", "0"], &[]).await;
+    let (_, port) = process.api.rsplit_once(':').expect("a port");
+    assert!(lives(&["--port", port]).await);
+    process.stop().await;
+
+    // Nobody listens on a socket's port that is bound and no more, and nobody else gets it.
+    let bound = TcpSocket::new_v4().expect("a socket");
+    bound
+        .bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("a free port");
+    let nobody = bound.local_addr().expect("bound");
+    assert!(!lives(&["server", "--listen", &nobody.to_string()]).await);
+    assert!(!lives(&["--port", &nobody.port().to_string()]).await);
 }
 
 #[tokio::test]
