@@ -43,6 +43,9 @@ NOT_GIVEN = {
     "WAXWING_REDIS_URL": "for several daemons",
     "WAXWING_REALTIME_URL": "the feed is on the API's host",
     "WAXWING_JWT_SECRET": "it lies in the volume",
+    "WAXWING_JWT_SECRET_ARN": "it lies in the volume",
+    "WAXWING_CLOCK": "for a daemon by itself",
+    "WAXWING_EMF": "for a daemon by itself",
     "WAXWING_FAULT": "for builds with `fault-hooks`, which are tests' alone",
     "WAXWING_FAULT_ONCE": "for builds with `fault-hooks`, which are tests' alone",
 }
