@@ -73,7 +73,8 @@ async fn texts_and_files_come_whole_out_of_base64() {
         panic!("a document: {content:?}");
     };
     let every_byte: Vec<u8> = (0..=u8::MAX).collect();
-    assert_eq!(document.source, Some(Source::Inline(Inline(every_byte))));
+    let expected = Some(Source::Inline(Inline(every_byte)));
+    assert!(document.source == expected, "the bytes that were sent");
     assert_eq!(document.media.file_name.as_deref(), Some("bytes.bin"));
 }
 
