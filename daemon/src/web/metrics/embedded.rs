@@ -24,7 +24,7 @@ const MOST: usize = 100;
 /// The dimensions that every number has, which name a [`Deployment`].
 const DEPLOYMENT: [&str; 2] = ["prefix", "network"];
 
-/// Whose numbers they are: no two deployments of a region have both alike, since their queues are named so.
+/// Whose numbers they are. No two deployments of a region have the same two, since their queues are named by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deployment<'a> {
     /// What the names of its queues begin with.
