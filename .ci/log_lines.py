@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The log lines that docs/operations.md explains are written somewhere.
+"""Looks whether the programs write the log lines that docs/operations.md explains.
 
-They stand in backticks in the first column of its tables of messages; `…` stands for whatever a line says there. A line is there
-where one file of the programs has its parts in their order.
+The lines stand in backticks in the first column of its tables of messages; `…` stands for whatever a line says there. A line counts as
+written where one source file has its parts in their order.
 """
 
 import re

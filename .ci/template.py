@@ -70,8 +70,8 @@ OF_TABLE = {
 # Actions that are allowed of every resource, by the kind of resource that allows them, each with its reason beside it in the
 # template.
 OF_ALL_RESOURCES = {"AWS::IAM::Role": {"ecr:GetAuthorizationToken"}, "AWS::KMS::Key": {"kms:*"}}
-# The metric of a daemon's sessions, as daemons print it, and how an average of it is one of daemons: each prints one value a minute.
-# The dimensions are those that name a stack, and no others, or CloudWatch has no such metric.
+# The metric by which daemons are scaled, as they print it. Each prints one value a minute, so the average of the values is that of a
+# daemon. The dimensions must be those that daemons print and no others, or CloudWatch has no such metric.
 SESSIONS = {
     "Namespace": "Waxwing",
     "MetricName": "waxwing_sessions_held",

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Deploys the functions of template.yaml on an AWS stand-in, behind its HTTP API and on its queues of events.
 
-    localstack/deploy.py ID zips FOLDER     each as a zip of FOLDER's binary of its name
+    localstack/deploy.py ID zips FOLDER     each as a zip of the binary of its name in FOLDER
     localstack/deploy.py ID at URL          each as what answers below URL, as `cargo lambda watch` does
 
-What a function is called, which variables it has, which routes lead to it and which queues call it is what the template says.
-The variables have the values that this process has; those that it does not have are left out. Everything else that the template
-makes must be there: `localstack/init.sh` makes it.
+ID is the HTTP API's: eight hexadecimal digits, which are in its address.
 
-Prints the address of the API. Needs AWS_ENDPOINT_URL, and botocore and PyYAML, which ministack brings.
+The template says what a function is called, which variables it has, which routes lead to it and which queues call it. Variables have
+the values that they have in this process; those that are not set here are left out. The table, queues, bucket, key and secret must be
+there: `localstack/init.sh` makes them.
+
+Prints what it has deployed. Needs AWS_ENDPOINT_URL, and botocore and PyYAML, which ministack brings.
 """
 
 import io

@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# What `localstack/up` and the steps of `.ci/run` share: the cache folder, a Python environment with AWS on this machine, ports,
-# and processes that end with the script. For bash; the script stands in the repository's root.
+# What `localstack/up` and the steps of `.ci/run` share: the cache folder, Python environments, an AWS stand-in, ports, and processes
+# that end with the script. For bash scripts whose working directory is the repository's root.
 
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/waxwing"
 # Process ids, in the order of their start.
 started=()
-# What those are called that `launch` has started, by their place in that order.
+# What `launch` calls those that it has started, by their place in that order.
 names=()
 
 # AWS on this machine: the stand-in, and the CLI with which `localstack/init.sh` sets it up.
@@ -13,8 +13,8 @@ aws_tools=(ministack==1.5.33 awscli==1.46.2)
 # `cargo lambda watch`.
 watch_tools=(cargo-lambda==1.9.2)
 
-# python_tools FOLDER package==version…: a Python environment of its own with these packages, or the one that has these very
-# versions already, first on the PATH.
+# python_tools FOLDER package==version…: puts a Python environment with these packages first on the PATH. It is made in the folder,
+# unless the one there has these very versions.
 python_tools() {
   local venv="$1" wanted
   shift
@@ -73,16 +73,15 @@ wait_for_port() {
   done
 }
 
-# use_test_account: the variables by which the AWS SDKs and the CLI find the endpoint, with an account that is none.
+# use_test_account URL: sets the variables by which AWS SDKs and the CLI find this endpoint, with credentials that no account has.
 use_test_account() {
   unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
   export AWS_ENDPOINT_URL="$1"
   export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
 }
 
-# ministack_at PORT FOLDER: what runs the AWS stand-in there, with what it unpacks in the folder. It hands its environment down to
-# functions, so it has none of this script's: what they read is what they are deployed with. Its state lives in its memory and
-# goes with it.
+# ministack_at PORT FOLDER: becomes the AWS stand-in at this port, which unpacks into the folder. It hands its environment down to
+# functions, so it gets none of this script's: they read what they are deployed with. Its state is in memory and ends with it.
 ministack_at() {
   exec env -i PATH="$PATH" HOME="$HOME" TMPDIR="$2" BIND_HOST=127.0.0.1 GATEWAY_PORT="$1" LAMBDA_EXECUTOR=local ministack
 }
@@ -102,8 +101,8 @@ launch() {
 # is_gone PID: whether the process has ended.
 is_gone() { ! kill -0 "$1" 2>/dev/null; }
 
-# until_so WHAT SECONDS command…: until the command succeeds. Where something that was started has ended it never does. What went
-# wrong is in $problem too.
+# until_so WHAT SECONDS command…: waits until the command succeeds. It fails when the time is over, and as soon as anything that was
+# started has ended. $problem says why.
 problem=''
 until_so() {
   local what="$1" seconds="$2" deadline=$((SECONDS + $2)) index
@@ -128,7 +127,7 @@ ends_of_logs() {
   done
 }
 
-# ends_of_functions: the end of what each function of the stand-in said; nothing where there is none.
+# ends_of_functions: the end of what each function of the stand-in logged; nothing where there is none.
 ends_of_functions() {
   local name said
   [ -n "${AWS_ENDPOINT_URL:-}" ] || return 0

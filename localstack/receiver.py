@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A webhook to look into: it keeps the last events that are posted to it, and shows them to whoever gets it.
+"""A webhook to look into: it keeps the last events that are posted to it, and answers a GET with them.
 
     localstack/receiver.py PORT
 

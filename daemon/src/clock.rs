@@ -1,8 +1,8 @@
 //! The time of day by the table, where the machine's clock is wrong.
 //!
-//! The table's service dates each answer, and its clock is right: whoever signs requests to AWS by another is refused. A daemon
-//! asks for it now and then. Where the machine's clock is wrong by more than five seconds, the daemon goes by the table's time and
-//! by the time that has passed since, so that it does not matter what is done to the machine's clock meanwhile.
+//! The table's service dates each answer, and its clock is right: AWS refuses requests that are signed by a clock far from it. A daemon
+//! asks for the date now and then. Where the machine's clock is wrong by more than five seconds, the daemon goes by the last date and the
+//! time that has passed since. So it does not matter what is done to the machine's clock meanwhile.
 
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
@@ -14,39 +14,39 @@ use shared::telemetry::chain;
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
-/// By how much the machine's clock must be wrong before it is corrected. It is more than a measurement can be wrong by, and less than
-/// what does harm: a daemon that is behind by nine seconds is shown as dead, and one that is behind by twenty shows no QR code.
+/// By how much the machine's clock must be wrong before it is corrected. A measurement is never as wrong as that. And it is less than what
+/// does harm: a daemon that is behind by nine seconds is shown as dead, and one that is behind by twenty shows no QR code.
 const LEAST: TimeDelta = TimeDelta::seconds(5);
 
-/// By how much a corrected clock may still be wrong when it counts as right again.
+/// The machine's clock counts as right again where it is wrong by no more than that.
 const RIGHT: TimeDelta = TimeDelta::seconds(3);
 
-/// What is wrong by more than that is not corrected: it may be the table's clock.
+/// A clock that seems wrong by more than that is not corrected: the table's may be the wrong one.
 const MOST: TimeDelta = TimeDelta::days(1);
 
-/// Measurements agree that are wrong about each other by no more than that. Each may be wrong by half a second and half of its way.
+/// Two measurements agree where they differ by no more than that. Each may be wrong by half a second and half of its way.
 const CLOSE: TimeDelta = TimeDelta::seconds(3);
 
-/// How many measurements in a row must agree before what is told makes a leap.
+/// How many measurements in a row must agree before the time that this clock tells makes a leap.
 const AGREEING: u32 = 3;
 
-/// How much time must pass over them. It is more than [`CLOSE`], so that dates which stand still do not agree.
+/// How much time must pass from the first of them to the last. It is more than [`CLOSE`], so that dates which stand still do not agree.
 const SPAN: Duration = Duration::from_secs(4);
 
-/// How long an answer may take whose date counts: it may have waited before it was read.
+/// How long an answer may take for its date to count: a slow one may have waited before it was read.
 const LONGEST_WAY: Duration = Duration::from_secs(2);
 
 /// How long the table may take.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// The pause between two measurements, and the one where they do not agree with what is told.
+/// The longest pause between two measurements, and the one after a measurement that differs from the time that this clock tells.
 const PERIOD: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(2);
 
-/// How long the daemon may take to be sure before it begins.
+/// How long a daemon that begins waits until the time is sure.
 const LONGEST_BEGIN: Duration = Duration::from_secs(20);
 
-/// A clock that is right though the machine's is not.
+/// A clock that tells the right time where the machine's does not.
 #[derive(Debug)]
 pub struct TableClock {
     machine: Arc<dyn Clock>,
@@ -58,21 +58,21 @@ pub struct TableClock {
 struct Known {
     /// The last measurement, where the machine's clock is wrong.
     right: Option<Measured>,
-    /// Some measurements in a row that agree with each other and not with what is told.
+    /// A leap that later measurements may confirm.
     leap: Option<Leap>,
 }
 
-/// Measurements in a row that agree with each other and not with what is told.
+/// Measurements in a row that agree with each other, and not with the time that this clock tells.
 #[derive(Debug, Clone, Copy)]
 struct Leap {
     first: Measured,
-    /// How many they are.
+    /// How many there are.
     count: u32,
-    /// Whether it was told that they differ by too much.
+    /// Whether the log says already that they differ by too much.
     is_told: bool,
 }
 
-/// What time it was.
+/// One measurement: what time it was at an instant.
 #[derive(Debug, Clone, Copy)]
 struct Measured {
     at: Instant,
@@ -87,7 +87,7 @@ impl Measured {
         self.time + passed(self.at, at)
     }
 
-    /// Whether as much time has passed by a later one as has passed.
+    /// Whether a later one is where this one would be by then.
     fn agrees_with(&self, later: &Self) -> bool {
         (later.time - self.now(later.at)).abs() <= CLOSE
     }
@@ -96,9 +96,9 @@ impl Measured {
 /// What a measurement comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
-    /// What is told agrees with it.
+    /// The time that this clock tells agrees with it.
     Agrees,
-    /// It does not, and it takes more to be sure.
+    /// It does not, and more measurements have to confirm that.
     Differs,
     /// The machine's clock is wrong, and is corrected from now on.
     Corrected,
@@ -116,7 +116,7 @@ enum Look {
 }
 
 impl Known {
-    /// What time it is at this instant, by the machine's clock or without it.
+    /// What time it is at this instant: by the last measurement where the machine's clock is wrong, else by that clock.
     fn now(&self, at: Instant, machine: DateTime<Utc>) -> DateTime<Utc> {
         self.right.map_or(machine, |right| right.now(at))
     }
@@ -124,7 +124,7 @@ impl Known {
     fn note(&mut self, measured: Measured) -> Look {
         let machine = measured.time - measured.behind;
         let leap = (measured.time - self.now(measured.at, machine)).abs();
-        // What goes by the last measurement may be wrong by less, or dates that stand still would hold it up bit by bit.
+        // Stricter for a corrected clock: else dates that stand still would slow it down bit by bit.
         let least = if self.right.is_some() { CLOSE } else { LEAST };
         if leap <= least {
             self.leap = None;
@@ -175,7 +175,7 @@ impl TableClock {
         }
     }
 
-    /// Asks the table as often as it takes to be sure, for 20 s at most.
+    /// Asks the table until the time is sure, for 20 s at most.
     pub async fn begin(&self, table: &Table) {
         let asking = async {
             // The first answer may be late, since a connection is made for it.
@@ -240,7 +240,7 @@ impl TableClock {
             }
             Err(_) => return Err(Look::Late),
         };
-        // Where the process stood still, or the machine's clock was set meanwhile, that says nothing.
+        // Where the process stood still, or the machine's clock was set meanwhile, the measurement says nothing.
         let (took, took_by) = (passed(began, at), by - began_by);
         if at - began > LONGEST_WAY || (took_by - took).abs() > TimeDelta::seconds(1) {
             return Err(Look::Late);

@@ -205,8 +205,8 @@ pub trait Connection: Send + Sync + Debug {
     /// Asks WhatsApp something, or has it change something. It ends within its own deadline.
     async fn ask(&self, ask: &Ask) -> Result<Answer, AskError>;
 
-    /// A round trip to the server. An error where nothing at all comes from it for as long as `patience`, and where the answer does
-    /// not come though other things do. It ends within its own deadline.
+    /// A round trip to the server. An error where nothing at all comes from it for as long as `patience`. While other things come, the
+    /// answer may take longer, up to a deadline of the connection's own.
     async fn probe(&self, patience: Duration) -> Result<(), SendError>;
 
     /// Ends the session in order: its state is stored, the socket closed.

@@ -7,7 +7,8 @@
 //! who, and `announce` makes every event. `realtime` tells
 //! them to whoever follows along, over connections that are `cuttable`, and `web` is what the daemon answers over HTTP. `meter`
 //! counts what it does. `files` gets the files of messages, over `fetch` where a caller named a URL, and
-//! `preview` what texts show of the pages that they lead to. `check` asks a daemon whether it lives, and `clock` the table what time it is.
+//! `preview` what texts show of the pages that they lead to. `check` asks a daemon whether it lives. `clock` asks the table
+//! what time it is.
 
 pub mod announce;
 pub mod app;

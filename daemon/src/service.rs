@@ -126,7 +126,7 @@ pub async fn run(clock: Arc<dyn Clock>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// This clock, corrected by the table's while the task runs.
+/// The machine's clock, corrected by the table's while the task runs.
 async fn keep_right(machine: Arc<dyn Clock>, table: Table) -> (Arc<dyn Clock>, AbortOnDropHandle<()>) {
     let clock = Arc::new(TableClock::new(machine));
     clock.begin(&table).await;

@@ -92,8 +92,8 @@ const REFUSED: Pauses = Pauses {
     floor: 0,
 };
 
-/// 10 s, 30 s, 1 and 2 minutes, since all other chats of the instance wait meanwhile. Each session logs in, and stands until somebody writes what needs the entry. So how long it stood says
-/// nothing, and what counts is that the entry was not missed for hours.
+/// 10 s, 30 s, 1 minute, then 2 minutes each. They are short, since all other chats of the instance wait meanwhile. A session stands until
+/// a message comes that needs the entry, so how long it stood says nothing. Pauses begin anew when the entry was not needed for hours.
 const UNREADABLE: Pauses = Pauses {
     reason: Reason::StateUnreadable,
     seconds: &[10, 30, MINUTE, 2 * MINUTE],

@@ -1,5 +1,6 @@
 //! Wires a function's process: configuration, clients, state, and the Lambda runtime. All of that is made once, before the first
-//! call. A function that lacks something says so and ends; one whose table is away starts, and each call finds out.
+//! call. Where a variable or a secret is missing, the function says so and ends. Where the table is away it starts, and each call fails by
+//! itself.
 
 mod gateway;
 mod start;
@@ -33,8 +34,8 @@ use crate::webhook_delivery::batch::Batch;
 use crate::webhook_delivery::{self, WebhooksState};
 use crate::{http, service};
 
-/// How long an invocation that is traced waits for the collector of traces at its end. Where it was too slow nobody waits for it for
-/// a while.
+/// How long an invocation that is traced waits for the collector of traces at its end. After it was too slow, nobody waits for it for
+/// 30 s.
 const FLUSH: Duration = Duration::from_millis(300);
 
 /// Runs the function `auth` until its environment ends it.
@@ -119,7 +120,7 @@ async fn webhooks_state() -> Result<WebhooksState, Error> {
     Ok(WebhooksState::new(base, sealer, bucket, settings)?)
 }
 
-/// Serves what has started. Traces name the function by this name.
+/// Starts a function that serves requests, and runs it. `name` is what traces call it.
 async fn serve(name: &str, starting: impl Future<Output = Result<(Base, Router), Error>>) -> ExitCode {
     telemetry::start(telemetry::Format::Json);
     if let Err(error) = trace::start(name) {
@@ -134,7 +135,7 @@ async fn serve(name: &str, starting: impl Future<Output = Result<(Base, Router),
     start::ended(lambda_http::run(gateway::behind(routes)).await)
 }
 
-/// The first call need not wait for this. If table and configuration do not agree, each call says so.
+/// Looks whether table and configuration agree, so that the first call need not. If they do not, each call says so.
 async fn look_at_setup(base: &Base) {
     if let Err(error) = service::require_setup(base).await {
         http::log::went_wrong(&error, "the table is not the one that this configuration is for");

@@ -10,8 +10,8 @@ pub trait Clock: Send + Sync + Debug {
     /// Now, in UTC.
     fn now(&self) -> DateTime<Utc>;
 
-    /// By how much the machine's clock is behind what [`Clock::now`] tells, which makes up for that; less than zero where it is
-    /// ahead.
+    /// By how much the machine's clock is behind [`Clock::now`]; less than zero where it is ahead. It is zero for a clock that does not
+    /// correct the machine's.
     fn behind(&self) -> TimeDelta {
         TimeDelta::zero()
     }

@@ -19,7 +19,7 @@ const CALL_DEADLINE: Duration = Duration::from_secs(3);
 /// One attempt's deadline within a call.
 const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
 
-/// What signs and checks access tokens, where the configuration says so. The tokens live for as long as usual.
+/// What signs and checks access tokens, by the secrets that the configuration has or names. Tokens have the usual lifetime.
 ///
 /// # Errors
 /// Where the secrets are kept in Secrets Manager, and cannot be had.

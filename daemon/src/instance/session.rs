@@ -26,7 +26,7 @@ use crate::stop::{Answer, Stop};
 const CONNECT_DEADLINE: Duration = Duration::from_secs(40);
 
 /// The time between two probes of a connection, and how long nothing at all may come after one. A socket that dies is found dead
-/// within their sum, which leaves 4 of 30 s for the pause and the login that follow.
+/// within their sum. An instance is to be back 30 s after that death, so 4 s are left for the pause and the login that follow.
 const PROBE_INTERVAL: Duration = Duration::from_secs(18);
 const PROBE_PATIENCE: Duration = Duration::from_secs(8);
 
@@ -47,7 +47,7 @@ pub enum Ended {
     For(Status, Reason),
     /// The connection was lost: connect again.
     Dropped(String),
-    /// It has ended, as WhatsApp or the session itself says why.
+    /// It has ended, and WhatsApp or the session itself says why.
     Told(Stop),
 }
 
@@ -202,7 +202,7 @@ impl Running<'_> {
         let login_deadline = Instant::now() + CONNECT_DEADLINE;
         let mut progressed = false;
         let mut next_probe = tokio::time::interval_at(Instant::now() + PROBE_INTERVAL, PROBE_INTERVAL);
-        // A probe may take longer than that where other things come.
+        // A probe may take longer than the interval while other things come.
         next_probe.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut probing: Option<Probing> = None;
         // Connected instances spend their time here. So what is done now and then is boxed.

@@ -132,7 +132,7 @@ impl Observer {
         self.observed.last_error = Some(error);
     }
 
-    /// The last pause that WhatsApp made necessary; it may be over.
+    /// The last pause that is kept with the instance; it may be over.
     pub fn pause(&self) -> Option<&Pause> {
         self.observed.pause.as_ref()
     }

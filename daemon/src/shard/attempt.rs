@@ -38,7 +38,7 @@ const ACK_DEADLINE: Duration = Duration::from_secs(20);
 /// it.
 const STANDS: Duration = Duration::from_secs(3);
 
-/// How long nothing at all may come while the round trip after that is waited for.
+/// How long nothing at all may come during the round trip after that.
 const PROBE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long a link may still be shown after it has ended.

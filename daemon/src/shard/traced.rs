@@ -1,5 +1,5 @@
-//! The spans of a message, where tracing is on: one of each time its job is worked on, within the trace that the job carries, and
-//! below it one of each attempt, from the socket to the acknowledgement.
+//! The spans of a message, where tracing is on. Each time its job is worked on there is one, within the trace that the job carries. Below
+//! it each attempt has one, from the socket to the acknowledgement.
 
 use shared::domain::job::SendJob;
 use shared::domain::message::{Change, FailureCode, State};

@@ -224,7 +224,8 @@ impl SessionStore {
         &self.patience
     }
 
-    /// Whether the device can be read now, which each session has read as it began. Not of use where what is read waits.
+    /// Whether the entry of the device can be read now, which each session has read as it began. Of no use in the library's own tasks,
+    /// where a read waits until it succeeds.
     pub async fn is_readable(&self) -> bool {
         self.state.get_noted(DEVICE).await.is_ok()
     }

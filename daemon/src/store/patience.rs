@@ -3,8 +3,8 @@
 //! The library decrypts a message with what it reads here. Where a read fails it refuses the message, the server drops it, and
 //! nobody sends it again. So reads in the library's own tasks wait until the state answers. After [`MOST`] the session is to end,
 //! which drops the tasks: what they had in hand comes again at the next login, which waits for the state. What the library
-//! acknowledges before it is done with it does not come again: a request to encrypt a message anew, whose message its device then never
-//! reads, and a status, which nobody is told of. (An orderly end waits for such requests, see `whatsapp/runtime.rs`.)
+//! acknowledges before it is done with it does not come again: a request to encrypt a message anew, so that its device never reads the
+//! message, and a status, which nobody is told of. (An orderly end waits for such requests, see `whatsapp/runtime.rs`.)
 //!
 //! What we ask the library for in a task of ours is told of a failure at once. But the library holds locks while it reads, so whoever
 //! asks for something that needs them asks [`Patience::is_waiting`] first.
@@ -55,7 +55,7 @@ pub struct GivenUp {
     pub kind: String,
     /// Why it failed last.
     pub error: String,
-    /// Whether that is a failure which passes by itself.
+    /// Whether this failure passes by itself.
     pub passes: bool,
 }
 
@@ -107,7 +107,7 @@ impl Patience {
         if let Ok(done) = tokio::time::timeout_at(until, again(attempt, &mut error)).await {
             return done;
         }
-        // Of several the first counts.
+        // Where several reads are given up, the first one counts.
         let _ = self.given_up.set(GivenUp {
             kind: kind.to_owned(),
             error: chain(&error),

@@ -75,7 +75,7 @@ impl Ending {
     /// Forgets what was noted of a stream, since the session goes on after it.
     pub fn forget(&self) {
         self.noted.lock().expect("no holder panics").take();
-        // That stream has ended by itself, where it was to be ended.
+        // A request to end the last stream must not end the next one.
         let _ = self.hang_up.notified().now_or_never();
     }
 

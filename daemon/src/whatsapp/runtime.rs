@@ -1,8 +1,8 @@
 //! Runs the library's tasks so that they can be counted and stopped together.
 //!
-//! Some of them must not be stopped by an end that can wait: the library acknowledges a request to encrypt a message anew before it
-//! has done it, in a task of its own, and nobody asks again. Such a task is known by what begins it: the library handles a
-//! stanza in one task, shows it there ([`note_retry`] is called then), and begins the task right after.
+//! An orderly end waits for some of them. The library acknowledges a request to encrypt a message anew, and then does it in a task of its
+//! own; if that task is stopped, nobody asks again. Such a task is known by what begins it: the library handles the request's stanza in
+//! one task, shows the stanza there ([`note_retry`] is called then), and begins the other task right after.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -17,13 +17,13 @@ use super::sockets::Sockets;
 use crate::store::patiently;
 
 tokio::task_local! {
-    /// Whether the task that the present one begins next does what a request to encrypt anew asks for.
+    /// Whether the next task that the present one begins encrypts a message anew.
     static BEGINS_RETRY: Cell<bool>;
 }
 
 /// The library handles a request to encrypt a message anew in the present task.
 pub fn note_retry() {
-    // Not in a task of a session's: then nothing waits for it.
+    // Fails outside of a session's tasks: then nothing waits for it.
     let _ = BEGINS_RETRY.try_with(|begins| begins.set(true));
 }
 
@@ -44,8 +44,8 @@ impl SessionRuntime {
         }
     }
 
-    /// Waits for those of its tasks that encrypt messages anew for who has asked for it, while one of these sockets is open: without
-    /// one they send nothing. Answers how many are left.
+    /// Waits for the tasks that encrypt messages anew, while one of these sockets is open: without one they send nothing. Answers how
+    /// many are left.
     pub async fn finish_retries(&self, sockets: &Sockets) -> usize {
         self.retries.close();
         tokio::select! {
@@ -102,7 +102,8 @@ mod tests {
 
     use super::*;
 
-    /// A runtime in whose tasks a request was handled that began one task, which ends when it is told to, and another one.
+    /// A runtime in which a request was handled, and the handling task has begun two: the one that encrypts anew, which ends when it is
+    /// told to, and another one.
     async fn asked(stop: &CancellationToken) -> (SessionRuntime, Arc<Notify>) {
         let runtime = SessionRuntime::new(TaskTracker::new(), stop.clone());
         let (done, begun) = (Arc::new(Notify::new()), Arc::new(Notify::new()));

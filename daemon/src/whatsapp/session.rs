@@ -72,7 +72,7 @@ const LONGEST_PROBE: Duration = Duration::from_mins(1);
 /// How long an orderly end may take; the library's own flushes have deadlines of 5 s each.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(15);
 
-/// How long an orderly end waits for messages that are being encrypted anew for who could not read them.
+/// How long an orderly end waits for messages that are being encrypted anew.
 const RETRIES_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long the request to unlink may take.
@@ -98,7 +98,7 @@ pub struct WhatsAppSession {
     /// Cancelled when the session's end was asked for: nothing more is told.
     asked: CancellationToken,
     tasks: TaskTracker,
-    /// Begins such tasks, and knows those of the library's that encrypt messages anew.
+    /// Begins the library's tasks, and knows those that encrypt messages anew.
     runtime: SessionRuntime,
 }
 
@@ -138,7 +138,7 @@ impl WhatsAppSession {
             .spawn(self.stop.clone().run_until_cancelled_owned(asking));
     }
 
-    /// Waits until messages are encrypted anew that somebody could not read: the request is acknowledged, and does not come again.
+    /// Waits for messages that are being encrypted anew: the requests are acknowledged, and do not come again.
     async fn finish_retries(&self) {
         let finishing = self.runtime.finish_retries(&self.sockets);
         let left = tokio::time::timeout(RETRIES_DEADLINE, finishing).await;

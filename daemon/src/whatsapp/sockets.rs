@@ -1,8 +1,10 @@
-//! Which of a session's sockets are open, and when something came over them, whatever the client makes of it.
+//! Which of a session's sockets are open, and when something came or went over them.
 //!
-//! The library tells of a stream's end when it has settled all that belonged to the stream. Where it does not come to that, only the
-//! socket itself shows that the stream is over. And a socket that something comes over is not dead, though an answer is late. Nor is one
-//! whose other end takes what is sent, be it slowly: the answer to what stands behind that is late too.
+//! The library tells of a stream's end only once it has done everything that belonged to the stream. Where it never comes to that, only the
+//! socket itself shows that the stream is over.
+//!
+//! A socket is not dead while anything comes over it, even if an answer is late. Nor is it while the other end takes what is sent, however
+//! slowly: then the request still waits behind that, and its answer is late for this reason.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -14,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How long what has arrived may take to be read, where nothing ran for a while.
+/// How much longer silence is waited for, so that what has arrived is read first where nothing ran for a while.
 const READING: Duration = Duration::from_millis(250);
 
 /// The sockets that one session has opened. Clones see the same sockets.
@@ -30,9 +32,9 @@ struct State {
 /// What came over the last socket.
 #[derive(Debug, Clone, Copy, Default)]
 struct Heard {
-    /// When something was read last, or room was made for something to be sent.
+    /// When something was read last, or something was sent that had waited for room.
     at: Option<Instant>,
-    /// Whether all was read that has come.
+    /// Whether everything that has come was read.
     is_all: bool,
 }
 
@@ -70,8 +72,8 @@ impl Sockets {
             .await;
     }
 
-    /// Waits until nothing has come, and nothing has gone that had to wait, for as long as `patience`, from now on. Where what has come is
-    /// not read, nobody knows.
+    /// Waits until, from now on, for as long as `patience` nothing has come and nothing was sent that had waited for room. It goes on
+    /// waiting while something that has come may not be read yet.
     pub async fn silence(&self, patience: Duration) {
         let mut since = Instant::now();
         loop {
@@ -108,7 +110,7 @@ pub struct Counted<S> {
     socket: S,
     /// While it is open.
     open: Option<Open>,
-    /// Whether what is to be sent waits for room. There is some when the other end has taken what was sent before.
+    /// Whether what is to be sent waits for room. There is room again when the other end has taken some of what was sent before.
     is_full: bool,
 }
 

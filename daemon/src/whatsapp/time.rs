@@ -1,4 +1,4 @@
-//! The time of day by which the library goes. It is one for the whole process.
+//! The time of day by which the library goes. The whole process has one.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ impl TimeProvider for Ours {
     }
 }
 
-/// Has the library go by this clock in every session of the process. `false` where it goes by another already: one that was set, or
-/// the machine's, which it takes with the first session.
+/// Has the library go by this clock in every session of the process. `false` where it goes by another already: by one that was set
+/// before, or by the machine's, which it takes if a session begins first.
 #[must_use]
 pub fn go_by(clock: Arc<dyn Clock>) -> bool {
     set_time_provider(Ours(clock)).is_ok()

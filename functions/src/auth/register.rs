@@ -61,7 +61,7 @@ pub async fn handler(
     trail: Trail,
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
-    // Whoever may not register learns nothing of addresses, and costs no hash.
+    // Whoever may not register does not learn which addresses are known, and no password is hashed for them.
     let is_open = match state.registration {
         Registration::Open => true,
         Registration::First => !state.accounts.has_user().await?,
@@ -131,7 +131,7 @@ pub async fn handler(
     Ok(Reply::created(response).cookie(cookie))
 }
 
-/// Also for whoever was registered by a request whose answer was lost, and asks once more: nothing may tell them from others.
+/// Somebody whose registration succeeded and whose answer was lost gets it too when they try again: nothing may tell them from others.
 fn closed() -> ApiError {
     ApiError::new(
         Code::Forbidden,

@@ -7,7 +7,7 @@ use shared::trace::{self, Kind, Span, TraceContext};
 use super::context::RequestContext;
 use super::error::ApiError;
 
-/// The routes by which others look whether a process lives. Nobody follows them.
+/// The routes by which others look whether a process lives. They are not traced.
 const PROBES: [&str; 2] = ["/health", "/ready"];
 
 /// The methods that a span names. A caller may send any word as one.
@@ -37,7 +37,7 @@ fn named(method: &str) -> &'static str {
     known.unwrap_or(OTHER)
 }
 
-/// What a caller names. Two names are none.
+/// The span that a caller names. Where there are two headers, it names none.
 fn parent(headers: &HeaderMap) -> Option<TraceContext> {
     let mut named = headers.get_all(trace::context::HEADER).iter();
     let (only, None) = (named.next()?, named.next()) else {
@@ -46,7 +46,7 @@ fn parent(headers: &HeaderMap) -> Option<TraceContext> {
     only.to_str().ok()?.parse().ok()
 }
 
-/// Says how a request was answered. A failure is one of ours.
+/// Says how a request was answered. Only an error of ours makes the span a failed one.
 pub(crate) fn answered(span: &mut Span, response: &Response) {
     let status = response.status();
     span.say("http.response.status_code", status.as_u16());

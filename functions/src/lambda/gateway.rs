@@ -1,6 +1,6 @@
-//! What API Gateway (HTTP API, payload format 2.0) does otherwise than a listener, and routes need not know.
+//! What is different behind API Gateway (HTTP API, payload format 2.0), so that routes need not know.
 //!
-//! It names its stage before the path, unless that is `$default`. And it takes one line for each header of an answer: of several
+//! API Gateway puts its stage before the path, unless the stage is `$default`. And it takes one line for each header of an answer: of several
 //! `Vary` the runtime would hand on the first alone. Cookies have a list of their own.
 
 use std::convert::Infallible;

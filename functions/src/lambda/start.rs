@@ -1,4 +1,4 @@
-//! How a function that cannot start says why: in one line of its log, and to Lambda, which shows it where the function is looked at.
+//! How a function that cannot start says why: in one line of its log, and to Lambda, which shows it with the failed calls.
 
 use std::error::Error;
 use std::io;
@@ -12,10 +12,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tracing::{error, warn};
 
-/// How long Lambda may take to hear of it: the process ends in any case.
+/// How long telling Lambda may take: the process ends in any case.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What Lambda is told that this is.
+/// The type of the error, as Lambda is told it.
 const KIND: &str = "Runtime.InitError";
 
 /// Says why the function cannot start, and how its process ends.
@@ -43,8 +43,8 @@ pub(super) fn ended(end: Result<(), lambda_http::Error>) -> ExitCode {
     }
 }
 
-/// By hand, since the runtime's own client tells of nothing that is before it (AWS, "Using the Lambda runtime API", "Initialization
-/// error").
+/// Tells Lambda by a request of our own: the runtime's client tells nothing of what fails before the runtime runs (AWS, "Using the Lambda
+/// runtime API", "Initialization error").
 async fn tell(api: &str, reason: &str) -> io::Result<()> {
     let (host, base) = parts_of(api);
     let body = json!({"errorMessage": reason, "errorType": KIND, "stackTrace": []}).to_string();
@@ -55,7 +55,7 @@ async fn tell(api: &str, reason: &str) -> io::Result<()> {
     );
     let mut connection = TcpStream::connect(host).await?;
     connection.write_all(request.as_bytes()).await?;
-    // What it answers changes nothing; that it answers says that it has heard.
+    // The answer shows that Lambda has heard; what it says changes nothing.
     connection.read_to_end(&mut Vec::new()).await?;
     Ok(())
 }

@@ -170,7 +170,7 @@ impl WebhooksState {
             .map_err(|error| Stuck::Now(error.into()))?;
         let span = begun(due);
         let has_its_own = |(name, _): (&str, &str)| name == trace::context::HEADER;
-        // An endpoint goes on with a trace that is recorded, and is told of no other.
+        // An endpoint is told of a trace only where it is recorded.
         if let Some(context) = span.context().filter(TraceContext::is_sampled)
             && !confidential.headers.iter().any(has_its_own)
         {
@@ -300,7 +300,7 @@ impl WebhooksState {
     }
 }
 
-/// Begins the span of an attempt. It says neither where it goes nor what it tells.
+/// Begins the span of an attempt. The span has neither the URL nor what the event tells.
 fn begun(due: &Due<'_>) -> Span {
     let name = || "POST webhook".to_owned();
     let mut span = trace::tracer().begin(Kind::Client, due.event.trace, name);

@@ -81,7 +81,7 @@ impl Jwts {
         Self::over(Keyring::fixed(secrets), lifetime)
     }
 
-    /// The same with the secrets that are kept there, which [`Self::signed`] and [`Self::verified`] renew.
+    /// The same with the secrets that are kept at this place. [`Self::signed`] and [`Self::verified`] read them anew in time.
     pub async fn kept_at(
         place: Arc<dyn SecretPlace>,
         lifetime: TimeDelta,
@@ -90,7 +90,7 @@ impl Jwts {
         Ok(Self::over(Keyring::of(place, now).await?, lifetime))
     }
 
-    /// The same secrets, for tokens that live for so long.
+    /// The same secrets, with another lifetime of tokens.
     #[must_use]
     pub fn living_for(&self, lifetime: TimeDelta) -> Self {
         Self {
@@ -118,7 +118,7 @@ impl Jwts {
         self.lifetime
     }
 
-    /// A new token by the newest secret.
+    /// A new token. Secrets that are kept elsewhere are read anew first where it is time.
     pub async fn signed(
         &self,
         user: UserId,
@@ -131,7 +131,7 @@ impl Jwts {
         self.sign(user, subscription, role, family, now)
     }
 
-    /// A new token by the secret that is known.
+    /// A new token by the first of the secrets that this process knows.
     pub fn sign(
         &self,
         user: UserId,
@@ -158,8 +158,8 @@ impl Jwts {
         jsonwebtoken::encode(&header, &claims, &key.signs).map_err(|_| JwtError::Malformed)
     }
 
-    /// What a token says, if it is ours and its time is not over. Secrets that are kept elsewhere are renewed, also for a token that none
-    /// of those has signed that are known: it may be of a newer one.
+    /// What a token says, if it is ours and its time is not over. Secrets that are kept elsewhere are read anew first where it is time, and
+    /// also where no known secret has signed the token: a newer one may have.
     pub async fn verified(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, JwtError> {
         self.keyring.renew(now).await;
         let known = self.keyring.keys();
@@ -171,7 +171,7 @@ impl Jwts {
         }
     }
 
-    /// The same by the secrets that are known.
+    /// The same by the secrets that this process knows.
     pub fn verify(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, JwtError> {
         self.verify_by(&self.keyring.keys(), token, now)
     }

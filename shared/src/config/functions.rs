@@ -25,7 +25,7 @@ pub enum CorsOrigins {
     These(Vec<String>),
 }
 
-/// Who may register. Who is invited may come in any case, and administrators make users.
+/// Who may register. Invited members, and users that administrators make, come in any case.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Registration {
     /// Anybody.

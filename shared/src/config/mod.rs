@@ -20,7 +20,7 @@
 //! | `WAXWING_BCRYPT_COST` | auth and management: the cost of a password's hash, 4 to 31 | 12 |
 //! | `WAXWING_JWT_MINUTES` | auth: how long an access token lives | 15 |
 //! | `WAXWING_ADMIN_EMAIL` | auth: whoever has this address, once it is verified, is an administrator | — |
-//! | `WAXWING_REGISTRATION` | auth: who may register: `open` for anybody, `first` for whoever comes first while there is no user, `closed` for nobody | `open`; of `waxwing-server` `first` |
+//! | `WAXWING_REGISTRATION` | auth: who may register: `open` for anybody, `first` for whoever comes first while there is no user, `closed` for nobody | `open`; in `waxwing-server` `first` |
 //! | `WAXWING_MAIL` | auth and management: `off`, `ses`, `folder:<path>` or an SMTP server as `smtps://user:password@host` | `off` |
 //! | `WAXWING_MAIL_FROM` | auth and management: the sender of mails | — |
 //! | `WAXWING_PUBLIC_URL` | functions: where callers reach the API, for links in errors, in mails, in the OpenAPI document and to media in a folder | errors: the host that the request names; else `http://localhost:3000` |
@@ -34,7 +34,7 @@
 //! | `WAXWING_SHARD_QUEUE_LIMIT` | messaging and daemon: the same of all instances of a shard together | 100000 |
 //! | `WAXWING_SCHEDULE_LIMIT` | messaging: messages of one instance that may be scheduled for one day, 1 to 100,000 | 10000 |
 //! | `WAXWING_LEASE_MS` | daemon: silence after which its shards are another's, in milliseconds | 4000 |
-//! | `WAXWING_CLOCK` | daemon: `table` where a machine's clock that is wrong by more than five seconds is corrected by the table's, `machine` where it is not | `table` |
+//! | `WAXWING_CLOCK` | daemon: with `table` a machine's clock that is wrong by more than five seconds is corrected by the table's; with `machine` it is not | `table` |
 //! | `WAXWING_SESSION_STARTS` | daemon: sessions that may begin at once, 1 to 1,000 | 64 |
 //! | `WAXWING_PRIVATE_ADDRESSES` | functions and daemon: `allow` where URLs that callers name may lead into private networks, this machine's own addresses among them; `loopback` for these alone; with either, webhooks may be `http` | `refuse` |
 //! | `WAXWING_SPOOL` | daemon: folder for files that are being sent, encrypted; up to 16 GiB | the system's |

@@ -232,7 +232,7 @@ pub struct Observed {
     pub passkey: Option<PasskeyRequest>,
     /// The generation of the request that this answers.
     pub generation: u64,
-    /// The last pause that WhatsApp made necessary; it may be over.
+    /// The last pause between two sessions that is kept; it may be over.
     pub pause: Option<Pause>,
     /// What happened and is, for all that the table knows, not told yet. Only what somebody wants waits here.
     pub untold: Untold,

@@ -63,7 +63,7 @@ pub struct SendJob {
     /// [`Said::needs`](content::Said::needs).
     #[serde(default = "payload::first", skip_serializing_if = "payload::is_first")]
     pub needs: u32,
-    /// The span that queued it, where tracing is on. It changes nothing of what is done.
+    /// The span that queued it, where tracing is on. Nothing but traces depends on it.
     #[serde(
         default,
         deserialize_with = "trace::context::lenient",

@@ -54,7 +54,7 @@ impl QueueNames {
         Ok(names)
     }
 
-    /// What all of them begin with. With the network it names the deployment: no two of an account and region have both alike.
+    /// What all of them begin with. Together with the network it names the deployment: in an account and region no two have the same two.
     pub fn prefix(&self) -> &str {
         &self.prefix
     }

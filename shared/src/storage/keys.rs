@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `meta` | `config` | what the table was set up with |
 //! | | `administrators` | the set of active administrators |
-//! | | `first-user` | keeps a second one from registering where only the first may |
+//! | | `first-user` | the first user's place: where only the first may register, nobody else does |
 //! | `sub#<subscription>` | `meta` | the subscription |
 //! | | `inst#<instance>` | a reference to an instance of it |
 //! | | `name#<name>` | holds an instance's name unique |

@@ -48,8 +48,8 @@ impl Table {
         Ok(page.into_iter().map(|(_, item)| item).collect())
     }
 
-    /// Whether a list over all subscriptions has an entry, as it was a moment ago. No entry is read: the policy of a function that
-    /// asks this allows counts alone. A query for each key.
+    /// Whether a list over all subscriptions has an entry, as it was a moment ago. It counts and reads no entry, since the policy of the
+    /// function that asks this allows nothing else. It makes a query for each of the list's keys.
     pub async fn has_listed(&self, list: &str) -> Result<bool, StorageError> {
         let counting = keys::list::keys(list).map(|key| async move {
             let request = self.client().query().table_name(self.name());

@@ -12,7 +12,7 @@ use super::keys;
 use super::table::Table;
 
 impl Table {
-    /// The time of day by the table's service when it answered, in whole seconds; `None` where its answer does not say it. Half a
+    /// The time of day by the table's service when it answered, in whole seconds; `None` where its answer is not dated. It costs half a
     /// read unit.
     pub async fn time(&self) -> Result<Option<DateTime<Utc>>, StorageError> {
         let date = Date::default();

@@ -1,5 +1,5 @@
-//! What a log line is about. The API's lines say it by themselves: their targets begin with `waxwing::`. Of all others it
-//! follows from where they are written, so that no line can be without it. `docs/operations.md` has the list, and a test compares.
+//! The category of a log line: what it is about. The API's lines have theirs as a field: their targets begin with `waxwing::`. All others
+//! have it by the module that writes them, so no line is without one. `docs/operations.md` has the list, and a test compares.
 
 use std::fmt;
 
@@ -8,13 +8,13 @@ use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The target of lines that say their category by themselves.
+/// The target of lines that have their category as a field.
 const OWN: &str = "waxwing";
 
 /// The category of lines of other crates.
 const LIBRARY: &str = "library";
 
-/// Each category, and the modules that it is of. The nearest one counts.
+/// Each category with its modules. Of modules within one another the innermost counts.
 static CATEGORIES: [(&str, &[&str]); 11] = [
     ("lease", &["daemon::lease"]),
     (
@@ -81,7 +81,7 @@ static CATEGORIES: [(&str, &[&str]); 11] = [
     ),
 ];
 
-/// The category of a line with this target; `None` where the line says it by itself.
+/// The category of a line with this target; `None` where the line has it as a field.
 fn of(target: &str) -> Option<&'static str> {
     if is_within(target, OWN) {
         return None;

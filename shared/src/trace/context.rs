@@ -81,7 +81,7 @@ impl FromStr for TraceContext {
                 .ok_or(NoContext)
         };
         let (version, trace, span, flags) = (part(2)?, part(32)?, part(16)?, part(2)?);
-        // Later versions may have more; there is none of this number.
+        // A later version may have more parts, and `ff` is no version.
         if version == "ff" || (version == "00" && parts.next().is_some()) {
             return Err(NoContext);
         }
@@ -105,7 +105,7 @@ impl Serialize for TraceContext {
     }
 }
 
-/// Reads one out of a payload. What is none is as if there were none: no message waits for a trace.
+/// Reads one out of a payload. What cannot be read counts as none: no message is to fail for a trace.
 pub fn lenient<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<TraceContext>, D::Error> {
     let carried = Option::<serde_json::Value>::deserialize(deserializer)?;
     Ok(carried.and_then(|carried| carried.as_str()?.parse().ok()))

@@ -31,10 +31,10 @@ const GATHER: Duration = Duration::from_secs(5);
 /// How long a request may take, with its answer.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// For how long nobody waits for a collector that was away.
+/// How long nobody waits for a collector after it was away.
 const AWAY: Duration = Duration::from_secs(30);
 
-/// How often it is told that it is away.
+/// The shortest time between two log lines that say so.
 const TOLD_EVERY: Duration = Duration::from_mins(1);
 
 /// How much of an answer is read, so that its connection can be used again, in bytes.
@@ -132,7 +132,7 @@ impl Queue {
         }
         let (sent, all_sent) = oneshot::channel();
         if self.items.try_send(Item::Flush(sent)).is_err() {
-            // It is full, and on its way already.
+            // It is full: what is in it is being sent.
             return;
         }
         if timeout(patience, all_sent).await.is_err() {
@@ -170,7 +170,7 @@ struct Exporter {
     service: String,
     state: Arc<State>,
     batch: Vec<Record>,
-    /// When it was told that the collector is away.
+    /// When the log said last that the collector does not take traces.
     told: Option<Instant>,
 }
 
@@ -237,7 +237,7 @@ impl Exporter {
     async fn post(&self, body: String) -> Result<(), String> {
         let request = self.client.post(self.url.clone());
         let answer = request.headers(self.headers.clone()).body(body).send().await;
-        // A URL may say more than a log is to know.
+        // The URL may have something that no log is to have.
         let mut answer = answer.map_err(|error| chain(&error.without_url()))?;
         let status = answer.status();
         let mut left = READ;
@@ -253,7 +253,7 @@ impl Exporter {
         }
     }
 
-    /// Tells that the collector does not take traces, now and then.
+    /// Says in the log that the collector does not take traces, once a minute at most.
     fn tell(&mut self, reason: &str) {
         let now = Instant::now();
         if self.told.is_some_and(|told| now - told < TOLD_EVERY) {

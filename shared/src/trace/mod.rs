@@ -11,12 +11,12 @@
 //! | [`queues`] | the spans of messages in queues |
 //! | `otlp` | their form: OTLP as JSON |
 //!
-//! Nothing waits for a collector but the end of a process and of a Lambda invocation, and those for a moment ([`flush`]). A span says
+//! Nothing waits for a collector but the end of a process or of a Lambda invocation, and that for a moment ([`flush`]). A span says
 //! which route, queue, message or event it is of, and what came of it: no names or numbers of people, no words of theirs, no keys,
 //! no URLs.
 //!
-//! This is our own, since what it needs of OpenTelemetry's crates is these few hundred lines: they would bring a dozen crates, a
-//! second encoding (protobuf), and threads of their own, which a function that is frozen between two requests cannot count on.
+//! These few hundred lines are our own. OpenTelemetry's crates would bring a dozen others, a second encoding (protobuf), and threads of
+//! their own, which a function that is frozen between two requests cannot count on.
 
 pub mod context;
 pub mod export;
@@ -78,7 +78,7 @@ pub fn start(service: &str) -> Result<(), StartError> {
     let tracer = Tracer::to(&settings, service, Arc::new(SystemClock))?;
     let host = settings.endpoint.host_str().unwrap_or_default();
     tracing::info!(host, "traces go to a collector");
-    // A process has one: a second one is not used.
+    // A process has one tracer: a second one is not used.
     let _ = TRACER.set(tracer);
     Ok(())
 }
@@ -105,7 +105,7 @@ pub async fn end() {
     flush(LAST_MOMENTS).await;
 }
 
-/// Does something within a span: what it begins is that span's child.
+/// Does something within a span: spans that begin in it are that span's children.
 pub fn within<T>(context: Option<TraceContext>, doing: impl Future<Output = T>) -> impl Future<Output = T> {
     CURRENT.scope(context, doing)
 }
@@ -131,7 +131,7 @@ impl Tracer {
         }))))
     }
 
-    /// Begins a span: a child of `parent`, where there is one, else the first of a trace. The name is asked for where it is recorded.
+    /// Begins a span: a child of `parent`, where there is one, else the first of a trace. `name` is called only where the span is recorded.
     pub fn begin(&self, kind: Kind, parent: Option<TraceContext>, name: impl FnOnce() -> String) -> Span {
         let Some(on) = &self.0 else {
             return Span::default();

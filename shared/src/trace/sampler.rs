@@ -5,14 +5,14 @@ use super::TraceContext;
 /// Says whether a trace is recorded. The share goes by the trace's id, so all processes with the same share agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sampler {
-    /// A trace is recorded whose number, of 63 bits, is below this.
+    /// A trace is recorded where its number, of 63 bits, is below this.
     below: u64,
     follows_parent: bool,
 }
 
 impl Sampler {
-    /// Records this share of all traces, from 0 to 1. Where it `follows_parent` that share is of traces that begin here, and a trace
-    /// that began elsewhere is recorded where its parent was.
+    /// Records this share of traces, from 0 to 1. One that `follows_parent` does so with traces that begin here alone; a span with a
+    /// parent is recorded where its parent is.
     pub fn new(share: f64, follows_parent: bool) -> Self {
         #[expect(
             clippy::cast_possible_truncation,

@@ -22,7 +22,7 @@ pub enum Kind {
     Consumer,
 }
 
-/// What an attribute says.
+/// The value of an attribute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
     /// A text.
@@ -70,7 +70,7 @@ pub struct Record {
     pub began_at: DateTime<Utc>,
     /// How long it took.
     pub took: Duration,
-    /// What is said of it.
+    /// Its attributes.
     pub attributes: Vec<(&'static str, Value)>,
     /// Why it failed, where it has.
     pub failure: Option<Cow<'static, str>>,
@@ -133,19 +133,19 @@ impl Span {
         self.context
     }
 
-    /// Whether it is recorded. What is said of one that is not need not be made.
+    /// Whether it is recorded. One that is not needs no attributes.
     pub fn is_recorded(&self) -> bool {
         self.live.is_some()
     }
 
-    /// Says something of it. Nothing of people goes in: no names, numbers, words, keys or URLs.
+    /// Gives it an attribute. Nothing of people goes in: no names, numbers, words, keys or URLs.
     pub fn say(&mut self, what: &'static str, value: impl Into<Value>) {
         if let Some(live) = &mut self.live {
             live.record.attributes.push((what, value.into()));
         }
     }
 
-    /// Says something of it in the words of what is shown.
+    /// The same with the text of a value.
     pub fn show(&mut self, what: &'static str, shown: &impl fmt::Display) {
         if let Some(live) = &mut self.live {
             let value = Value::from(shown.to_string());

@@ -22,7 +22,7 @@ pub fn add_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         let kind = match entry.file_type() {
             Ok(kind) => kind,
-            // Not every file system tells it with the name.
+            // Some file systems have to look at the file for this, and it may be gone.
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => return Err(error).with_context(|| format!("cannot look at {}", source.display())),
         };

@@ -1,4 +1,4 @@
-//! Copies that are made while records are stored and their jobs are queued: a copy has both stores as they were at one moment.
+//! Copies that are made while messages are accepted: a copy has both stores as they were at one moment.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -20,13 +20,13 @@ use crate::database::Embedded;
 use crate::place::{Place, QUEUES_FILE, TABLE_FILE};
 use crate::wrapping;
 
-/// Who stores and queues at the same time. Each has one message on its way.
+/// How many accept messages at the same time. Each has one message on its way.
 const WRITERS: usize = 4;
 
-/// Copies that are made.
+/// How many copies are made.
 const COPIES: usize = 4;
 
-/// Messages that are accepted between two copies.
+/// How many messages are accepted between two copies.
 const BETWEEN: usize = 40;
 
 /// How long anything may take.

@@ -38,7 +38,7 @@ use crate::wrapping;
 /// The file that makes a copy whole.
 const MANIFEST: &str = "backup.json";
 
-/// The file by which a folder is taken for a copy that is being made.
+/// The file that marks a folder while a copy is made in it.
 const UNFINISHED: &str = "unfinished";
 
 /// How the files of a copy are laid out. Raised where an older program would restore them wrongly.
@@ -69,8 +69,8 @@ pub struct Keys {
 /// long as that takes; a stack's writes wait for some milliseconds of it.
 ///
 /// # Errors
-/// There is no state, `copy` is not empty or is in the bucket, or a file cannot be read or written, as where the disk is full. `copy` is
-/// as empty as before then. Where that cannot be done, or the process is killed, what is in it is not whole and cannot be restored.
+/// There is no state, `copy` is not empty or is in the bucket, or a file cannot be read or written, as where the disk is full. What was
+/// written into `copy` is removed then. Where it cannot be removed, or the process is killed, the copy is not whole and cannot be restored.
 pub fn back_up(directory: &Path, copy: &Path) -> anyhow::Result<Keys> {
     ensure!(
         [TABLE_FILE, QUEUES_FILE]
@@ -97,7 +97,7 @@ pub fn back_up(directory: &Path, copy: &Path) -> anyhow::Result<Keys> {
     })
 }
 
-/// Where a path leads, by whatever links and `..`. Its end need not be there yet.
+/// Where a path leads, without links and `..`. Its last parts need not be there yet.
 fn leads_to(file: &Path) -> anyhow::Result<PathBuf> {
     let absolute =
         path::absolute(file).with_context(|| format!("cannot tell where {} is", file.display()))?;
@@ -109,7 +109,7 @@ fn leads_to(file: &Path) -> anyhow::Result<PathBuf> {
     Ok(absolute)
 }
 
-/// Takes an empty folder for a copy. Of two copies that want it at once one is refused at least.
+/// Marks an empty folder as that of a copy that is being made. Where two copies want it at the same time, at least one is refused.
 fn claim(copy: &Path) -> anyhow::Result<()> {
     let found = names(copy)?;
     ensure!(
@@ -132,7 +132,7 @@ fn claim(copy: &Path) -> anyhow::Result<()> {
             return Err(error).with_context(|| format!("cannot make {}", mark.display()));
         }
     }
-    // Another one may have ended since the first look.
+    // Another copy may have been made in it since the first look.
     if names(copy)?.iter().any(|name| name != UNFINISHED) {
         fs::remove_file(&mark).with_context(|| format!("cannot remove {}", mark.display()))?;
         bail!(refusal());
@@ -140,8 +140,8 @@ fn claim(copy: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Empties a folder that was empty before a copy failed. A half copy is of no use, and its disk may be the server's. It is not whole
-/// from the first step on, and other copies keep away until the last.
+/// Empties a folder in which a copy failed. A half copy is of no use, and may fill the server's own disk. The manifest goes first, so that
+/// no half copy counts as whole, and the mark last, so that no other copy begins meanwhile.
 fn give_back(copy: &Path) -> anyhow::Result<()> {
     let manifest = copy.join(MANIFEST);
     match fs::remove_file(&manifest) {
@@ -183,7 +183,7 @@ fn take(directory: &Path, copy: &Path) -> anyhow::Result<Keys> {
     fs::remove_file(to(UNFINISHED)).context("the mark of an unfinished copy cannot be removed")?;
     files::write(&to(MANIFEST), &serde_json::to_vec_pretty(&manifest)?)?;
     files::sync_directory(copy)?;
-    // The folder's own name too, where it may be looked at.
+    // The folder's own name is to be on the disk too, where its parent can be opened.
     let parent = copy.canonicalize().ok();
     if let Some(parent) = parent.as_deref().and_then(Path::parent) {
         let _ = files::sync_directory(parent);

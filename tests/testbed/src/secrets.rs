@@ -22,7 +22,7 @@ pub enum Says {
     Text(String),
     /// That the secret is no text.
     Bytes,
-    /// An error of this code. One that ends with `ServiceError` is of the service itself.
+    /// An error of this code. Where the code ends with `ServiceError`, the status says that the service itself failed.
     Error(&'static str),
 }
 

@@ -2,7 +2,7 @@
 //! by the settings of `template.yaml`. What the troubles of the other runs excuse must not happen here: nothing goes out again, comes
 //! unreadable, loses its place or its receipt, and each daemon ends by itself, in time and in order.
 //!
-//! No lease runs out on a slow machine. So whatever changes hands was handed over.
+//! Leases are long, so that none runs out on a slow machine: each shard that changes hands was handed over.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ use crate::verdict::{self, Counts};
 use crate::world::World;
 use crate::writer::Writer;
 
-/// Texts that go out in a second, of all chats together. A hundred is more than two cores of a debug build hold, which have the API, the
-/// stores, the webhooks and the sandbox beside the daemons. Each chat waits until its last text is accepted, so a slower machine has
+/// How many texts go out in a second, of all chats together. In a debug build two cores cannot keep up with a hundred, since the API, the
+/// stores, the webhooks and the sandbox run beside the daemons. Each chat waits until its last text is accepted, so a slower machine sends
 /// fewer.
 const RATE: u32 = 30;
 
@@ -122,7 +122,7 @@ async fn replace(world: &mut World, traffic: &Traffic, place: usize, order: Orde
         }
         Order::OldFirst => {
             stop(old).await;
-            // Whoever calls does not notice.
+            // Callers do not notice.
             traffic.until_flowing().await;
             world.starter.start().await
         }
@@ -131,13 +131,13 @@ async fn replace(world: &mut World, traffic: &Traffic, place: usize, order: Orde
     world.stores.until_shared_out(count).await;
 }
 
-/// Stops a daemon as ECS does. It ends by itself, with status 0, within the `StopTimeout` of `template.yaml`, which is as long as a test
-/// waits for anything.
+/// Stops a daemon as ECS does. It must end by itself, with status 0, within the `StopTimeout` of `template.yaml`. A test waits for anything
+/// just as long.
 async fn stop(daemon: DaemonProcess) {
     in_time("the end of a daemon", daemon.stop()).await;
 }
 
-/// What happened that troubles excuse, and nothing else. Where nothing went out or came in, nothing could be lost.
+/// What happened that only troubles excuse. It is wrong, too, where nothing went out or nothing came in: then nothing could be lost.
 fn beyond(counts: &Counts) -> Vec<String> {
     let (again, unread) = (counts.again, counts.unread);
     let (late, lost) = (counts.late, counts.receipts_lost);
@@ -180,7 +180,7 @@ fn ends(starter: &Starter, count: usize) -> Vec<String> {
     wrong
 }
 
-/// Times of a steady pace, until it is over.
+/// The ticks of a steady pace, until the run is over.
 pub struct Times {
     interval: Interval,
     over: CancellationToken,
@@ -217,7 +217,7 @@ struct Traffic {
 }
 
 impl Traffic {
-    /// Begins in every chat of every instance. A text may take so long to be accepted.
+    /// Begins in every chat of every instance. A text has to be accepted within `patience`.
     fn begin(world: &World, patience: Duration) -> Self {
         let (over, accepted) = (CancellationToken::new(), Arc::<AtomicUsize>::default());
         let chats = u32::try_from(world.lines.len() * PEOPLE).expect("few");

@@ -20,19 +20,19 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{STACK, World};
 
-/// The pause behind a text.
+/// The pause after a text that goes out.
 const PAUSE: Duration = Duration::from_millis(25);
 
-/// The pause behind a text that comes in.
+/// The pause after a text that comes in.
 const PAUSE_BACK: Duration = Duration::from_millis(200);
 
 /// The pause between two looks at the log, since a user may not ask often.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// As many texts as show that they flow.
+/// How many texts show that they flow.
 const SOME: usize = 20;
 
-/// What texts that go out begin with.
+/// Texts that go out begin with this.
 const OUT: &str = "out";
 
 /// A text that was accepted.
@@ -111,7 +111,7 @@ async fn send_back(phones: Phones, person: String, own: String, over: Cancellati
     }
 }
 
-/// Has `waxwing-server` do this with the state in a folder.
+/// Runs this command of `waxwing-server`, `backup` or `restore`, on the state in a folder.
 async fn server(data: &Path, command: &str, copy: &Path) {
     let arguments = ["server", "--data-dir"].map(OsStr::new);
     let output = Command::new(STACK)

@@ -9,7 +9,7 @@ use tests::deployment::{Starter, Stores};
 
 use crate::world::DAEMON;
 
-/// How far a daemon's first beat may lie from when it is read, on a machine that is busy.
+/// How old a daemon's first beat may be when it is read, on a machine that is busy.
 const SLACK: TimeDelta = TimeDelta::minutes(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

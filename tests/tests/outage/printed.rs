@@ -8,7 +8,7 @@ use tests::deployment::{Starter, Stores};
 
 use crate::world::DAEMON;
 
-/// A daemon that has stopped, and was told this of its metrics: the lines that it has printed.
+/// The lines that a daemon has printed until it stopped, with this as `WAXWING_EMF`.
 async fn printed(said: &str) -> Vec<Value> {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"))
         .join("printed")

@@ -179,7 +179,7 @@ async fn a_session_that_meets_the_one_entry_that_cannot_be_read_says_so() {
     assert_eq!(session.committed().await.content, Content::text("hello"));
 }
 
-/// As where the table is back when others are looked at, or throttles one request and not the next.
+/// As where the table is back by the time another entry is read, or throttles one request and not the next.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_entry_whose_reads_fail_in_a_way_that_passes_makes_no_pause() {
     let Ground {
@@ -199,7 +199,7 @@ async fn an_entry_whose_reads_fail_in_a_way_that_passes_makes_no_pause() {
     });
 }
 
-/// The request is acknowledged before it is done, so nobody makes it again.
+/// The request is acknowledged before the message is encrypted anew, so nobody asks again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_orderly_end_waits_for_a_message_that_is_encrypted_anew() {
     let Ground {
@@ -218,7 +218,7 @@ async fn an_orderly_end_waits_for_a_message_that_is_encrypted_anew() {
     session.connection.disconnect().await;
     world.quiet().await;
 
-    // The next session has the message's copy in its state alone.
+    // The next session has the message's copy only in its stored state.
     let mut session = world.begin_on(Arc::clone(&state) as _).await;
     session.connected().await;
     *state.unreadable.lock().expect("no holder panics") = Some("sent#");

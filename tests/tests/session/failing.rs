@@ -19,9 +19,9 @@ pub struct Failing {
     pub forget: AtomicBool,
     /// Nothing can be read.
     pub is_away: AtomicBool,
-    /// Nothing whose key begins like this can be read, if there is such a beginning.
+    /// Entries whose keys begin with this cannot be read; `None` where all can.
     pub unreadable: Mutex<Option<&'static str>>,
-    /// That fails as if the table were away.
+    /// Whether such a read fails in a way that passes, as if the table were away.
     pub passes: AtomicBool,
     /// How many reads have failed.
     pub failed: AtomicUsize,

@@ -1,10 +1,10 @@
 //! The same numbers in CloudWatch's embedded metric format: lines of JSON in the log, of which CloudWatch makes metrics.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 //!
-//! CloudWatch adds up what comes, so a counter is told as what it has risen by since the line before, and a gauge as it is. A
-//! histogram is told as two such counters, `_sum` and `_count`: the format has no buckets. Dimensions name the deployment, so that
-//! several in one region do not mix, and no daemon: of a minute's values, one of each daemon, CloudWatch gives the sum, the mean,
-//! the least and the most.
+//! CloudWatch adds up what comes. So of a counter a line tells by how much it has risen since the line before, and of a gauge the value. A
+//! histogram is told as two counters, `_sum` and `_count`: the format has no buckets. Dimensions name the deployment, so that several in
+//! one region do not mix. They do not name the daemon: each tells one value a minute, and CloudWatch gives their sum, mean, minimum and
+//! maximum.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -18,13 +18,13 @@ use super::page::number;
 /// Where CloudWatch has the metrics.
 pub const NAMESPACE: &str = "Waxwing";
 
-/// The most metrics that a line may tell (the format's own limit).
+/// How many metrics a line may tell (the format's own limit).
 const MOST: usize = 100;
 
 /// The dimensions that every number has, which name a [`Deployment`].
 const DEPLOYMENT: [&str; 2] = ["prefix", "network"];
 
-/// Whose numbers they are: no two deployments of a region have both alike, since their queues are named so.
+/// Whose numbers they are. No two deployments of a region have the same two, since their queues are named by them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deployment<'a> {
     /// What the names of its queues begin with.
@@ -71,7 +71,7 @@ impl Told {
         lines
     }
 
-    /// What is to be told of a number, which is told then.
+    /// What is to be told of a number. It counts as told from here on.
     fn tell(&mut self, reading: &Reading) -> Option<f64> {
         let key = (reading.name.clone(), reading.labels.clone());
         let before = self.0.insert(key, reading.value).unwrap_or_default();

@@ -80,7 +80,7 @@ impl Metrics {
         TextEncoder::new().encode_to_string(&families::all(&self.look()))
     }
 
-    /// The same in CloudWatch's embedded metric format: a line for each set of labels, with what has changed since it was `told`.
+    /// The same in CloudWatch's embedded metric format: a line for each set of labels. Of counters it tells the rise since what `told` has.
     pub fn lines(&self, told: &mut Told) -> String {
         let of = Deployment {
             prefix: &self.parts.prefix,

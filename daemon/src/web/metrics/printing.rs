@@ -1,7 +1,8 @@
 //! Prints the daemon's numbers for CloudWatch, once a minute.
 //!
-//! Whatever reads the lines may have stalled, and then writing to it does not end. So a thread of its own writes them, and the
-//! daemon waits for it nowhere. A minute that it cannot take is told with the next one: counters are told as what they have risen by.
+//! Whatever reads the lines may have stalled, and then writing to it does not end. So a thread of its own writes them, and the daemon
+//! never waits for that thread, but for a second at its end. Where it cannot take a minute's numbers, they are told with the next ones: of
+//! a counter a line tells the rise since the last line.
 
 use std::io::{self, Write};
 use std::sync::Arc;

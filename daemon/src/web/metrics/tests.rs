@@ -165,7 +165,7 @@ fn the_page_has_the_numbers_in_base_units() {
     }
     assert!(
         !page.contains("sessions_paused{reason=\"LOST\"}"),
-        "that is no pause of WhatsApp's"
+        "its pauses are not kept"
     );
     drop((waiting, held));
     let page = text(&seen(&meter, &events));

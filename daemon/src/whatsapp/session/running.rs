@@ -30,11 +30,11 @@ const PAIRED_DEADLINE: Duration = Duration::from_secs(10);
 /// How long the library may take over the end of a stream whose socket was closed.
 const STREAM_DEADLINE: Duration = Duration::from_secs(5);
 
-/// How long the library may go on without a socket. Settling what a stream has left takes it 5 s at most where all answers, and a
+/// How long the library may go on without a socket. It takes 5 s at most to do what is left of a stream where everything answers, and a
 /// read of session state is given up after 15 s.
 const SOCKETLESS_DEADLINE: Duration = Duration::from_secs(20);
 
-/// How long a look may take whether other entries of a session's state can be read.
+/// How long it may take to find out whether another entry of the session state can be read.
 const LOOK_DEADLINE: Duration = Duration::from_secs(5);
 
 /// How long closing an abandoned socket may take.
@@ -131,7 +131,7 @@ impl SessionTask {
         self.stop.cancelled().await;
     }
 
-    /// Runs the client until its stream ends, or is left.
+    /// Runs the client until its stream ends, or until we drop it.
     async fn until_end(&self, run: BoxFuture<'_, ()>) {
         let has_ended = until_end(run, &self.ending, &self.dialler, SOCKETLESS_DEADLINE).await;
         if !has_ended {
@@ -150,12 +150,12 @@ impl SessionTask {
         self.ending.take_paired(patience).await
     }
 
-    /// Why the session ends whose state could not be read in time. Where the state as a whole is away, the next session begins when
-    /// it is back. Where it is one entry, each session would come to it again.
+    /// Why a session ends whose state could not be read in time. Where the state as a whole is away, the next session begins when it is
+    /// back. Where it is one entry, the next session would meet it again, so there is a pause.
     async fn unread(&self) -> Stop {
         let stop = lost("session state could not be read");
         let unread = self.store.patience().given_up();
-        // What was away may be back when others are looked at, or fail by chance: that says nothing of the entry.
+        // A failure that passes says nothing of the entry: the table may be back when another entry is read, or throttle by chance.
         let Some(GivenUp { kind, error, .. }) = unread.filter(|unread| !unread.passes) else {
             return stop;
         };
@@ -181,8 +181,8 @@ impl SessionTask {
     }
 }
 
-/// Runs a client until its stream ends, and ends the stream where the library would go on. Answers whether it came to its end: a
-/// client that takes too long over that, or goes on without a socket for longer than `socketless`, is left.
+/// Runs a client until its stream ends, and ends the stream where the library would go on. Answers whether the client came to its end. It
+/// is dropped before that where ending takes too long, or where it goes on without a socket for longer than `socketless`.
 async fn until_end(
     mut run: BoxFuture<'_, ()>,
     ending: &Ending,
@@ -199,7 +199,7 @@ async fn until_end(
         () = ending.hung_up() => {}
         () = outlived => return false,
     }
-    // The client goes on meanwhile: it may be closing the socket itself, and hold what we would wait for.
+    // The client runs meanwhile: it may be closing the socket itself, and hold the lock that we would wait for.
     let closing = Box::pin(async { tokio::join!(run, dialler.hang_up()) });
     tokio::time::timeout(STREAM_DEADLINE, closing).await.is_ok()
 }
@@ -218,7 +218,7 @@ impl Drop for Over {
     }
 }
 
-/// A reason of our own for a session's end, after which there is another soon.
+/// A reason of our own for a session's end: another session follows soon.
 fn lost(said: &str) -> Stop {
     Stop {
         answer: Answer::Return(Course::Lost),
@@ -278,7 +278,7 @@ mod tests {
         Dialler::new("ws://127.0.0.1/ws/chat", Arc::clone(ending))
     }
 
-    /// A socket that one at a time closes, in the order in which they ask, as the library's is.
+    /// A socket that is closed under a lock, as the library's is.
     #[derive(Default)]
     struct Socket(Mutex<()>);
 

@@ -1,4 +1,4 @@
-//! Schemas of bodies, put together once.
+//! Schemas of bodies. A process makes each of them once.
 
 use std::any::TypeId;
 use std::collections::BTreeMap;
@@ -11,8 +11,7 @@ use utoipa::openapi::schema::Schema;
 /// Schemas by their names.
 pub(super) type Schemas = BTreeMap<String, RefOr<Schema>>;
 
-/// The schema of a type of bodies, with those that it refers to. A process puts each together once, when the first such body
-/// comes.
+/// The schema of a type of bodies, with those that it refers to. It is made when the first such body comes.
 pub(super) struct Known {
     /// The type's own.
     pub schema: RefOr<Schema>,
@@ -37,7 +36,7 @@ impl Known {
                 schema: T::schema(),
                 all: all.into_iter().collect(),
             });
-            // Where another request has put it together meanwhile, both are the same.
+            // Another request may have made it meanwhile: both are the same.
             let mut by_type = BY_TYPE.write().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(by_type.entry(of).or_insert(made))
         })

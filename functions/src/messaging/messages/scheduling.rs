@@ -90,7 +90,7 @@ pub async fn put(
     job: &SendJob,
     at: DateTime<Utc>,
 ) -> Result<(), StorageError> {
-    // The job goes to its queue when it is due, and what is done then belongs to this request.
+    // What is done when the job is due belongs to the trace of this request.
     let job = SendJob {
         trace: trace::current(),
         ..job.clone()

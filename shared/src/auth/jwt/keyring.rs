@@ -1,8 +1,8 @@
-//! The secrets of access tokens while they are in use. Those that are kept elsewhere are renewed, so that a secret which was changed
-//! arrives without a restart.
+//! The secrets of access tokens that a process works with. Those that are kept elsewhere are read anew now and then, so that a changed
+//! secret arrives without a restart.
 //!
-//! A function's process stands still between two calls, so nothing is done in the background: whoever signs or checks a token renews
-//! what is too old. Where the place is away, what is known holds on.
+//! A function's process stands still between two calls, so nothing is done in the background: whoever signs or checks a token reads
+//! secrets anew that are too old. While the place is away, the known secrets stay in use.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -16,10 +16,10 @@ use tracing::warn;
 use crate::config::JwtSecret;
 use crate::telemetry::chain;
 
-/// How long secrets are believed.
+/// How long secrets are used before they are read anew.
 pub const TERM: TimeDelta = TimeDelta::minutes(5);
 
-/// How long nobody asks again: after a failure, and after a token that no secret has signed.
+/// How long nobody asks again after a failure, or after a token that no secret has signed.
 pub const PAUSE: TimeDelta = TimeDelta::seconds(30);
 
 /// Where secrets are kept.
@@ -102,7 +102,7 @@ impl Keyring {
         Arc::clone(&*keys)
     }
 
-    /// Renews them where they are too old. While somebody does, others go on with what is known.
+    /// Reads them anew where they are too old. While one caller does, others go on with the known ones.
     pub async fn renew(&self, now: DateTime<Utc>) {
         if let Some(kept) = &self.kept
             && let Ok(mut next) = kept.next.try_lock()
@@ -112,7 +112,7 @@ impl Keyring {
         }
     }
 
-    /// Renews them for a token that none of `known` has signed. Says whether there are others now.
+    /// Reads them anew for a token that none of `known` has signed. Says whether there are others now.
     pub async fn renew_early(&self, known: &Arc<[Key]>, now: DateTime<Utc>) -> bool {
         let Some(kept) = &self.kept else {
             return false;

@@ -108,9 +108,9 @@ impl Accounts {
         }
     }
 
-    /// Creates the first user of the table together with a subscription of its own. Of those who come at once one is the first: its
-    /// place is an item, which is written in the same transaction and stays, whatever becomes of the user. Where
-    /// [`Accounts::has_user`] says that there are users, nobody is.
+    /// Creates the first user of the table together with a subscription of its own. Of those who come at the same time one is the first:
+    /// the first user's place is an item, which is written in the same transaction and stays, whatever becomes of the user. Nobody is the
+    /// first where [`Accounts::has_user`] finds a user.
     pub async fn register_first(
         &self,
         user: &User,
@@ -132,8 +132,8 @@ impl Accounts {
         }
     }
 
-    /// Whether there is a user, or was a first one. Who has registered while anybody might holds no place: the list knows of such a
-    /// user within moments.
+    /// Whether there is a user, or was a first one. A user who registered while anybody was allowed to has not taken the first user's
+    /// place, so the list of users is asked too. It is a moment behind.
     pub async fn has_user(&self) -> Result<bool, StorageError> {
         let has_first = self.table.get(&keys::first_user()).await?.is_some();
         Ok(has_first || self.table.has_listed(keys::list::USERS).await?)

@@ -24,7 +24,7 @@ use crate::wait::{in_time, until};
 pub enum Told {
     /// It has done it: its answer.
     Response(Value),
-    /// It has failed: what it says of that. API Gateway answers 500 then, and a queue gives the whole batch again.
+    /// It has failed: what it says of that. API Gateway answers 500 then, and of a queue the whole batch comes again.
     Error(Value),
 }
 

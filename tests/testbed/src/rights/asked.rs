@@ -1,4 +1,4 @@
-//! What a call asks leave for: an action, of a resource, with what conditions look at.
+//! What rights a call needs: an action on a resource, with the values that conditions look at.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,7 +15,7 @@ pub(super) const LEADING_KEYS: &str = "dynamodb:LeadingKeys";
 /// The context key of what a data key is for.
 pub(super) const PURPOSE: &str = "kms:EncryptionContext:purpose";
 
-/// One thing that a call asks leave for.
+/// One right that a call needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked {
     /// Such as `dynamodb:PutItem`.
@@ -36,7 +36,7 @@ impl Asked {
     }
 }
 
-/// Of a key its kind alone: what comes behind it is another one each time.
+/// Of a key it shows the kind alone: the rest is different each time.
 impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.resource.rsplit(':').next().unwrap_or_default();
@@ -57,8 +57,8 @@ impl fmt::Display for Asked {
     }
 }
 
-/// What a call asks leave for. A transaction asks for each of its parts (DynamoDB, "Using IAM with DynamoDB transactions"), and a batch
-/// of a queue for what it is a batch of.
+/// What rights a call needs. A transaction needs one for each of its parts (DynamoDB, "Using IAM with DynamoDB transactions"), and a batch
+/// at a queue the right to the single action.
 pub(super) fn by(call: &Call) -> Vec<Asked> {
     let body: Value = serde_json::from_str(&call.body).unwrap_or_default();
     let of_queue = |action: &str| {
@@ -91,7 +91,7 @@ pub(super) fn by(call: &Call) -> Vec<Asked> {
         }],
         "TransactWriteItems" | "TransactGetItems" => parts(&body),
         "BatchGetItem" | "BatchWriteItem" => batches(&call.operation, &body),
-        // Whatever else there is of a table has one name and one key, or none; what is of no table is of nothing that anybody may use.
+        // All other calls to a table name it and one key, or none. A call of another kind becomes one that no policy allows.
         operation => vec![of_one(operation, &body)],
     }
 }

@@ -1,8 +1,8 @@
-//! What each function and the daemon may do on AWS: the policies of their roles in `template.yaml`. Stand-ins know no policies, so
-//! a test compares with them the calls that a [`Relay`](crate::relay::Relay) has seen.
+//! What each function and the daemon may do on AWS: the policies of their roles in `template.yaml`. Stand-ins know no policies, so tests
+//! compare the policies with the calls that a [`Relay`](crate::relay::Relay) has seen.
 //!
-//! `rights.json` is the template's, written by `.ci/template.py --rights`, which also checks that it still is. What is judged is what
-//! identity-based policies say (AWS, "Policy evaluation logic"): some statement allows, and none denies.
+//! `rights.json` has the template's policies. `.ci/template.py --rights` writes it, and without the option checks that it is up to date. A
+//! call is allowed as identity-based policies have it (AWS, "Policy evaluation logic"): some statement allows it, and none denies it.
 
 mod asked;
 mod statement;
@@ -81,7 +81,7 @@ impl Role {
     }
 }
 
-/// What these calls ask for and the role may not do, as `auth may not dynamodb:PutItem of …/waxwing with sess#…`.
+/// What these calls do and the role may not, as `auth may not dynamodb:PutItem of table/waxwing with sess#…`.
 pub fn denied<'a>(role: Role, calls: impl IntoIterator<Item = &'a Call>) -> BTreeSet<String> {
     let asked = calls.into_iter().flat_map(asked::by);
     asked

@@ -1,4 +1,4 @@
-//! Whether a statement of a policy is about something that is asked for.
+//! Whether a statement of a policy is about a right that a call needs.
 
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ fn holds(operator: &str, key: &str, values: &Value, asked: &Asked) -> bool {
     let given = asked.context.get(key);
     let mut given = given.into_iter().flatten().map(String::as_str);
     match operator {
-        // It holds for no value at all.
+        // Without any value it holds too.
         "ForAllValues:StringLike" => given.all(|text| names(values, text)),
         "StringEquals" => {
             let wanted = values.as_array().expect("a list");
