@@ -72,8 +72,9 @@ const LONGEST_PROBE: Duration = Duration::from_mins(1);
 /// How long an orderly end may take; the library's own flushes have deadlines of 5 s each.
 const DISCONNECT_DEADLINE: Duration = Duration::from_secs(15);
 
-/// How long an orderly end waits for messages that are being encrypted anew.
-const RETRIES_DEADLINE: Duration = Duration::from_secs(5);
+/// How long an orderly end waits for messages that are being encrypted anew. What ends the session gives it 10 s in all, and the
+/// library's flushes need theirs.
+const RETRIES_DEADLINE: Duration = Duration::from_secs(3);
 
 /// How long the request to unlink may take.
 const LOGOUT_DEADLINE: Duration = Duration::from_secs(25);

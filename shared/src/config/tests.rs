@@ -130,7 +130,12 @@ fn each_function_asks_for_what_it_needs_alone() {
     let of_keys = ["WAXWING_KEY_FILE", "WAXWING_KMS_KEY"];
     let all =
         |lists: &[&[&str]]| -> BTreeSet<String> { lists.concat().into_iter().map(str::to_owned).collect() };
-    let own: &[&str] = &["WAXWING_ADMIN_EMAIL", "WAXWING_AUTH_RATE", "WAXWING_JWT_MINUTES"];
+    let own: &[&str] = &[
+        "WAXWING_ADMIN_EMAIL",
+        "WAXWING_AUTH_RATE",
+        "WAXWING_JWT_MINUTES",
+        "WAXWING_REGISTRATION",
+    ];
     assert_eq!(asked_by(Function::Auth), all(&[&of_all, &of_users, own]));
     assert_eq!(
         asked_by(Function::Management),
