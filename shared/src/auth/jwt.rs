@@ -118,6 +118,11 @@ impl Jwts {
         self.lifetime
     }
 
+    /// Renews secrets that are kept elsewhere, where it is time: for whoever must not wait for that later.
+    pub async fn renew(&self, now: DateTime<Utc>) {
+        self.keyring.renew(now).await;
+    }
+
     /// A new token by the newest secret.
     pub async fn signed(
         &self,
@@ -127,7 +132,7 @@ impl Jwts {
         family: &str,
         now: DateTime<Utc>,
     ) -> Result<String, JwtError> {
-        self.keyring.renew(now).await;
+        self.renew(now).await;
         self.sign(user, subscription, role, family, now)
     }
 
@@ -161,7 +166,7 @@ impl Jwts {
     /// What a token says, if it is ours and its time is not over. Secrets that are kept elsewhere are renewed, also for a token that none
     /// of those has signed that are known: it may be of a newer one.
     pub async fn verified(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, JwtError> {
-        self.keyring.renew(now).await;
+        self.renew(now).await;
         let known = self.keyring.keys();
         match self.verify_by(&known, token, now) {
             Err(JwtError::BadSignature) if self.keyring.renew_early(&known, now).await => {
