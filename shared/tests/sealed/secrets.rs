@@ -105,6 +105,25 @@ async fn where_secrets_manager_is_away_what_is_known_holds_on() {
     assert!(elsewhere.verify(&new, back).is_ok(), "the new one has signed");
 }
 
+/// A daemon's clock may be ahead when it starts, and is put right later.
+#[tokio::test]
+async fn a_clock_that_is_put_back_keeps_no_secret_for_longer() {
+    let secrets = SecretsStandIn::with(OLD).await;
+    let place = KeptJwtSecrets::new(&shared::aws::stand_in(&secrets.endpoint()), ARN);
+    let ahead = start() + TimeDelta::days(1);
+    let jwts = Jwts::kept_at(Arc::new(place), DEFAULT_LIFETIME, ahead).await;
+    let jwts = jwts.expect("read");
+    let old = token(&jwts, ahead).await;
+    assert_eq!(secrets.asked(), 1);
+
+    secrets.now_text(&format!("2:{NEW}"));
+    assert_eq!(jwts.verified(&old, start()).await, Err(JwtError::BadSignature));
+    assert_eq!(secrets.asked(), 2);
+    let new = token(&jwts, start()).await;
+    assert!(jwts.verified(&new, start()).await.is_ok());
+    assert_eq!(secrets.asked(), 2);
+}
+
 #[tokio::test]
 async fn a_start_without_a_secret_says_why_and_tells_none() {
     const SHORT: &str = "a-short-secret";

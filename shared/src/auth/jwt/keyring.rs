@@ -106,7 +106,7 @@ impl Keyring {
     pub async fn renew(&self, now: DateTime<Utc>) {
         if let Some(kept) = &self.kept
             && let Ok(mut next) = kept.next.try_lock()
-            && next.due <= now
+            && has_come(next.due, TERM, now)
         {
             self.ask(kept, &mut next, now).await;
         }
@@ -119,7 +119,7 @@ impl Keyring {
         };
         let mut next = kept.next.lock().await;
         // Somebody else may have done it meanwhile.
-        if Arc::ptr_eq(known, &self.keys()) && next.early <= now {
+        if Arc::ptr_eq(known, &self.keys()) && has_come(next.early, PAUSE, now) {
             self.ask(kept, &mut next, now).await;
         }
         !Arc::ptr_eq(known, &self.keys())
@@ -138,6 +138,13 @@ impl Keyring {
             }
         }
     }
+}
+
+/// Whether a time has come that was set to be no further away than `term`. One that is further away was set by a clock that has been
+/// put back since, as a daemon's is where it was ahead; secrets must not be believed until it has caught up. Callers that wait for each
+/// other have looked at the clock within [`PAUSE`].
+fn has_come(at: DateTime<Utc>, term: TimeDelta, now: DateTime<Utc>) -> bool {
+    at <= now || at > now + term + PAUSE
 }
 
 fn keys(secrets: &[JwtSecret]) -> Arc<[Key]> {
