@@ -120,6 +120,8 @@ impl From<JwtError> for Refusal {
                 "The access token was not signed by this service",
             ),
             JwtError::Expired => Self::new(Code::TokenExpired, "The access token has expired: refresh it"),
+            // It was said when they were asked for.
+            JwtError::Unavailable => Self::unavailable(),
         }
     }
 }

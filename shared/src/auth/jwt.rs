@@ -58,6 +58,9 @@ pub enum JwtError {
     /// Its time is over.
     #[error("the token has expired")]
     Expired,
+    /// No secret is known yet, so nobody can say. Later somebody can.
+    #[error("the secrets of access tokens are not known yet")]
+    Unavailable,
 }
 
 /// Signs and verifies access tokens. Its clones have the same secrets.
@@ -89,6 +92,16 @@ impl Jwts {
         now: DateTime<Utc>,
     ) -> Result<Self, SecretError> {
         Ok(Self::over(Keyring::of(place, now).await?, lifetime))
+    }
+
+    /// The same for whoever has more to do than that: where the place is away no secret is known until it is back, and until then
+    /// every token is [`JwtError::Unavailable`].
+    pub async fn kept_at_or_later(
+        place: Arc<dyn SecretPlace>,
+        lifetime: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> Result<Self, SecretError> {
+        Ok(Self::over(Keyring::of_or_later(place, now).await?, lifetime))
     }
 
     /// The same secrets, for tokens that live for so long.
@@ -147,7 +160,7 @@ impl Jwts {
         now: DateTime<Utc>,
     ) -> Result<String, JwtError> {
         let keys = self.keyring.keys();
-        let key = keys.first().ok_or(JwtError::BadSignature)?;
+        let key = keys.first().ok_or(JwtError::Unavailable)?;
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(key.kid.clone());
         let claims = Claims {
@@ -188,6 +201,9 @@ impl Jwts {
             return Err(JwtError::Malformed);
         }
         let kid = header.kid.ok_or(JwtError::Malformed)?;
+        if keys.is_empty() {
+            return Err(JwtError::Unavailable);
+        }
         // Two secrets have one name where neither has been given one.
         let mut named = keys.iter().filter(|key| key.kid == kid);
         let read = named.find_map(|key| {

@@ -124,6 +124,37 @@ async fn a_clock_that_is_put_back_keeps_no_secret_for_longer() {
     assert_eq!(secrets.asked(), 2);
 }
 
+/// Whoever has more to do than to check tokens starts without a secret, and finds it when it is back.
+#[tokio::test]
+async fn whoever_starts_without_a_secret_says_neither_yes_nor_no() {
+    let secrets = SecretsStandIn::with(OLD).await;
+    let known = kept(&secrets, ARN).await.expect("read");
+    let token = token(&known, start()).await;
+    let later = async || {
+        let place = KeptJwtSecrets::new(&shared::aws::stand_in(&secrets.endpoint()), ARN);
+        Jwts::kept_at_or_later(Arc::new(place), DEFAULT_LIFETIME, start()).await
+    };
+    secrets.now(Says::Error("InternalServiceError"));
+    let jwts = later().await.expect("it starts");
+    let asked = secrets.asked();
+    for seconds in 0..5 {
+        let now = start() + TimeDelta::seconds(seconds);
+        assert_eq!(jwts.verified(&token, now).await, Err(JwtError::Unavailable));
+    }
+    assert_eq!(secrets.asked(), asked, "it is left alone for a while");
+    let now = start() + TimeDelta::seconds(5);
+    assert_eq!(jwts.verified(&token, now).await, Err(JwtError::Unavailable));
+    assert!(secrets.asked() > asked);
+
+    secrets.now_text(OLD);
+    assert!(jwts.verified(&token, now + TimeDelta::seconds(5)).await.is_ok());
+
+    // What a person has to mend is told at the start.
+    secrets.now(Says::Error("AccessDeniedException"));
+    let refused = later().await.expect_err("refused");
+    assert_eq!(refused.to_string(), "the secrets of access tokens are refused");
+}
+
 #[tokio::test]
 async fn a_start_without_a_secret_says_why_and_tells_none() {
     const SHORT: &str = "a-short-secret";
@@ -151,6 +182,11 @@ async fn a_start_without_a_secret_says_why_and_tells_none() {
         ),
         (
             Says::Error("InternalServiceError"),
+            ARN,
+            "the secrets of access tokens are out of reach",
+        ),
+        (
+            Says::Error("SomethingNewException"),
             ARN,
             "the secrets of access tokens are out of reach",
         ),

@@ -22,6 +22,9 @@ pub const TERM: TimeDelta = TimeDelta::minutes(5);
 /// How long nobody asks again: after a failure, and after a token that no secret has signed.
 pub const PAUSE: TimeDelta = TimeDelta::seconds(30);
 
+/// The same while no secret is known at all.
+const BRIEFLY: TimeDelta = TimeDelta::seconds(5);
+
 /// Where secrets are kept.
 #[async_trait]
 pub trait SecretPlace: fmt::Debug + Send + Sync {
@@ -83,17 +86,34 @@ impl Keyring {
     /// The secrets that are kept there.
     pub async fn of(place: Arc<dyn SecretPlace>, now: DateTime<Utc>) -> Result<Self, SecretError> {
         let secrets = place.read().await?;
-        let next = Next {
-            due: now + TERM,
-            early: now,
-        };
-        Ok(Self {
-            keys: RwLock::new(keys(&secrets)),
+        Ok(Self::kept(place, &secrets, now + TERM, now))
+    }
+
+    /// The same; where the place is away, there are none until it is back.
+    pub async fn of_or_later(place: Arc<dyn SecretPlace>, now: DateTime<Utc>) -> Result<Self, SecretError> {
+        match place.read().await {
+            Ok(secrets) => Ok(Self::kept(place, &secrets, now + TERM, now)),
+            Err(error @ SecretError::Away(_)) => {
+                warn!(error = %chain(&error), "the secrets of access tokens are not known yet");
+                Ok(Self::kept(place, &[], now + BRIEFLY, now))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn kept(
+        place: Arc<dyn SecretPlace>,
+        secrets: &[JwtSecret],
+        due: DateTime<Utc>,
+        early: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            keys: RwLock::new(keys(secrets)),
             kept: Some(Kept {
                 place,
-                next: Mutex::new(next),
+                next: Mutex::new(Next { due, early }),
             }),
-        })
+        }
     }
 
     /// The secrets as they are known; the first signs.
@@ -133,7 +153,7 @@ impl Keyring {
                 next.due = now + TERM;
             }
             Err(error) => {
-                next.due = now + PAUSE;
+                next.due = now + if self.keys().is_empty() { BRIEFLY } else { PAUSE };
                 warn!(error = %chain(&error), "the secrets of access tokens were not renewed, and stay as they were");
             }
         }
