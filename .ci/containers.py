@@ -50,7 +50,7 @@ NOT_GIVEN = {
     "WAXWING_FAULT_ONCE": "for builds with `fault-hooks`, which are tests' alone",
 }
 # What must not come into an image's sources, or into a layer of it.
-KEPT_OUT = {"/.git", "/.env", "/.waxwing", "/waxwing-data", "/samconfig.toml", "/target"}
+KEPT_OUT = {"/.git", "**/.env", "**/.waxwing", "**/waxwing-data", "/samconfig.toml", "/target"}
 
 problems = []
 
