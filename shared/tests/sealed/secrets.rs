@@ -1,9 +1,12 @@
 //! The secrets of access tokens that are kept in Secrets Manager: read once, renewed, and held on to where that is away.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::auth::jwt::{DEFAULT_LIFETIME, JwtError, Jwts, PAUSE, SecretError, TERM};
+use shared::auth::jwt::{DEFAULT_LIFETIME, JwtError, Jwts, PAUSE, SecretError, SecretPlace, TERM};
+use shared::config::JwtSecret;
 use shared::domain::account::Role;
 use shared::ids::{SubscriptionId, UserId};
 use shared::secrets_manager::KeptJwtSecrets;
@@ -122,6 +125,47 @@ async fn a_clock_that_is_put_back_keeps_no_secret_for_longer() {
     let new = token(&jwts, start()).await;
     assert!(jwts.verified(&new, start()).await.is_ok());
     assert_eq!(secrets.asked(), 2);
+}
+
+/// A place that answers once, and then no more.
+#[derive(Debug, Default)]
+struct AnswersOnce(AtomicU64);
+
+#[async_trait]
+impl SecretPlace for AnswersOnce {
+    async fn read(&self) -> Result<Vec<JwtSecret>, SecretError> {
+        if self.0.fetch_add(1, Ordering::SeqCst) > 0 {
+            std::future::pending::<()>().await;
+        }
+        Ok(JwtSecret::read_all(OLD).expect("long enough"))
+    }
+}
+
+/// A client may hang up while its token is looked at.
+#[tokio::test]
+async fn those_who_do_not_wait_for_an_answer_ask_no_more_often() {
+    let place = Arc::new(AnswersOnce::default());
+    let asked = || place.0.load(Ordering::SeqCst);
+    let jwts = Jwts::kept_at(place.clone(), DEFAULT_LIFETIME, start()).await;
+    let jwts = jwts.expect("read");
+    let token = token(&jwts, start()).await;
+    let end = start() + TERM;
+    let hang_up = async |now: DateTime<Utc>| {
+        tokio::select! {
+            biased;
+            _ = jwts.verified(&token, now) => panic!("nobody answers"),
+            () = std::future::ready(()) => {}
+        }
+    };
+    hang_up(end).await;
+    assert_eq!(asked(), 2);
+    for seconds in 0..30 {
+        let now = end + TimeDelta::seconds(seconds);
+        assert!(jwts.verified(&token, now).await.is_ok());
+    }
+    assert_eq!(asked(), 2);
+    hang_up(end + PAUSE).await;
+    assert_eq!(asked(), 3);
 }
 
 /// Whoever has more to do than to check tokens starts without a secret, and finds it when it is back.

@@ -146,14 +146,15 @@ impl Keyring {
     }
 
     async fn ask(&self, kept: &Kept, next: &mut Next, now: DateTime<Utc>) {
+        // Before, since whoever waits for this may go away.
         next.early = now + PAUSE;
+        next.due = now + if self.keys().is_empty() { BRIEFLY } else { PAUSE };
         match kept.place.read().await {
             Ok(secrets) => {
                 *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys(&secrets);
                 next.due = now + TERM;
             }
             Err(error) => {
-                next.due = now + if self.keys().is_empty() { BRIEFLY } else { PAUSE };
                 warn!(error = %chain(&error), "the secrets of access tokens were not renewed, and stay as they were");
             }
         }
