@@ -125,3 +125,14 @@ impl From<JwtError> for Refusal {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_cannot_be_told_apart_yet_comes_back() {
+        assert!(Refusal::from(JwtError::Unavailable).passes());
+        assert!(!Refusal::from(JwtError::BadSignature).passes());
+    }
+}
