@@ -34,9 +34,10 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 
 # Each package by itself: a build of the workspace would turn the sandbox on for all. `.ci/features.sh` proves that these builds
 # check WhatsApp's certificates.
+# Builds of the two networks have no folder in common: both call their daemon `daemon`, and may run at the same time.
 FROM source AS build-server
 ARG PROFILE
-RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/waxwing/target \
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,id=waxwing-live,target=/waxwing/target \
     .ci/features.sh \
  && cargo install --locked --path server --profile "${PROFILE}" --no-track --root /built
 
@@ -74,7 +75,7 @@ CMD ["--listen", "0.0.0.0:3000"]
 
 FROM source AS build-daemon
 ARG PROFILE
-RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/waxwing/target \
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,id=waxwing-live,target=/waxwing/target \
     .ci/features.sh \
  && cargo install --locked --path daemon --profile "${PROFILE}" --no-track --root /built
 
@@ -102,7 +103,7 @@ LABEL org.opencontainers.image.title="waxwing-daemon" \
 
 FROM source AS build-sandbox
 ARG PROFILE
-RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/waxwing/target \
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,id=waxwing-sandbox,target=/waxwing/target \
     cargo install --locked --path localstack --profile "${PROFILE}" --no-track --root /built
 
 FROM whole AS sandbox
@@ -121,7 +122,7 @@ ENTRYPOINT ["localstack", "--data-dir", "/var/lib/waxwing", "--host", "0.0.0.0"]
 
 FROM source AS build-daemon-sandbox
 ARG PROFILE
-RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/waxwing/target \
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,id=waxwing-sandbox,target=/waxwing/target \
     cargo install --locked --path daemon --features sandbox --profile "${PROFILE}" --no-track --root /built
 
 FROM connections AS daemon-sandbox

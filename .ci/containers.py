@@ -50,7 +50,7 @@ NOT_GIVEN = {
     "WAXWING_FAULT_ONCE": "for builds with `fault-hooks`, which are tests' alone",
 }
 # What must not come into an image's sources, or into a layer of it.
-KEPT_OUT = {"/.git", "/.env", "/.waxwing", "/waxwing-data", "/samconfig.toml", "/target"}
+KEPT_OUT = {"/.git", "**/.env", "**/.waxwing", "**/waxwing-data", "/samconfig.toml", "/target"}
 
 problems = []
 
@@ -150,6 +150,9 @@ def check_build(target, package, network, stages, found):
         features = [words[at + 1] for at, word in enumerate(words) if word == "--features"]
         wanted = ["sandbox"] if (network, package) == ("sandbox", "daemon") else []
         expect(f"{target}: its features", features, wanted)
+    # A program of another network's build must not be there under the same name.
+    caches = [mount for words in commands for mount in words if mount.endswith(",target=/waxwing/target")]
+    expect(f"{target}: where cargo builds", caches, [f"--mount=type=cache,id=waxwing-{network},target=/waxwing/target"])
     proves = any(".ci/features.sh" in words for words in commands)
     expect(f"{target}: it proves that it checks WhatsApp's certificates", proves, network == "live")
 

@@ -73,9 +73,10 @@ wait_for_port() {
   done
 }
 
-# use_test_account URL: sets the variables by which AWS SDKs and the CLI find this endpoint, with credentials that no account has.
+# use_test_account: the variables by which the AWS SDKs and the CLI find the endpoint, with an account that is none. Those of one service
+# would go before it.
 use_test_account() {
-  unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN
+  unset AWS_PROFILE AWS_DEFAULT_PROFILE AWS_SESSION_TOKEN AWS_IGNORE_CONFIGURED_ENDPOINT_URLS "${!AWS_ENDPOINT_URL_@}"
   export AWS_ENDPOINT_URL="$1"
   export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1 AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
 }

@@ -7,12 +7,14 @@ use std::time::Duration;
 use axum::Router;
 use chrono::{DateTime, Utc};
 use shared::auth::jwt::{DEFAULT_LIFETIME, Jwts, SecretError};
+use shared::aws;
 use shared::bucket::Bucket;
 use shared::clock::Clock;
 use shared::config::{self, JwtSecrets, QueueLimits};
 use shared::domain::network::Network;
 use shared::queue::{Queue, QueueNames};
 use shared::seal::Sealer;
+use shared::secrets_manager::KeptJwtSecrets;
 use shared::storage::counters::Counters;
 use shared::storage::instances::Instances;
 use shared::storage::leases::Leases;
@@ -20,7 +22,6 @@ use shared::storage::messages::Messages;
 use shared::storage::schedule::Schedule;
 use shared::storage::setup::{self, Mismatch};
 use shared::storage::{StorageError, Table};
-use shared::{aws, secrets_manager};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -128,7 +129,7 @@ pub enum StartError {
     /// The system gives no thread for the leases.
     #[error("the system gives no thread for the leases")]
     Thread(#[source] io::Error),
-    /// The secrets of access tokens cannot be had.
+    /// The secrets of access tokens are refused, or cannot be used.
     #[error(transparent)]
     Secrets(#[from] SecretError),
     /// The URL of Redis cannot be used.
@@ -313,13 +314,14 @@ async fn feed(
     feed.map(Some).map_err(|error| StartError::Redis(error.into()))
 }
 
-/// What checks access tokens. Secrets that are given need nothing of AWS.
+/// What checks access tokens. Secrets that are given need nothing of AWS. Where Secrets Manager is away the daemon starts without them,
+/// and its feed lets users in later: sessions must not wait for that.
 async fn jwts(secrets: &JwtSecrets, now: DateTime<Utc>) -> Result<Jwts, SecretError> {
     match secrets {
         JwtSecrets::Given(secrets) => Ok(Jwts::new(secrets, DEFAULT_LIFETIME)),
-        JwtSecrets::Kept(_) => {
-            let aws = aws::from_environment().await;
-            secrets_manager::jwts(&aws, secrets, now).await
+        JwtSecrets::Kept(arn) => {
+            let place = KeptJwtSecrets::new(&aws::from_environment().await, arn);
+            Jwts::kept_at_or_later(Arc::new(place), DEFAULT_LIFETIME, now).await
         }
     }
 }

@@ -19,6 +19,15 @@ const CALL_DEADLINE: Duration = Duration::from_secs(3);
 /// One attempt's deadline within a call.
 const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
 
+/// What stays as it is until a person changes it (Secrets Manager, "GetSecretValue", "Errors"). Whatever else it says may pass.
+const REFUSALS: [&str; 5] = [
+    "AccessDeniedException",
+    "DecryptionFailure",
+    "InvalidParameterException",
+    "InvalidRequestException",
+    "ResourceNotFoundException",
+];
+
 /// What signs and checks access tokens, by the secrets that the configuration has or names. Tokens have the usual lifetime.
 ///
 /// # Errors
@@ -84,14 +93,14 @@ where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: fmt::Debug + Send + Sync + 'static,
 {
-    match (&error, error.code().unwrap_or_default()) {
-        (
-            SdkError::ServiceError(_),
-            "ThrottlingException" | "InternalServiceError" | "ServiceUnavailable",
-        )
-        | (SdkError::TimeoutError(_) | SdkError::DispatchFailure(_) | SdkError::ResponseError(_), _) => {
-            SecretError::Away(error.into())
-        }
-        _ => SecretError::Refused(error.into()),
+    let refuses = match &error {
+        SdkError::ConstructionFailure(_) => true,
+        SdkError::ServiceError(_) => error.code().is_some_and(|code| REFUSALS.contains(&code)),
+        _ => false,
+    };
+    if refuses {
+        SecretError::Refused(error.into())
+    } else {
+        SecretError::Away(error.into())
     }
 }

@@ -120,6 +120,19 @@ impl From<JwtError> for Refusal {
                 "The access token was not signed by this service",
             ),
             JwtError::Expired => Self::new(Code::TokenExpired, "The access token has expired: refresh it"),
+            // It was said when they were asked for.
+            JwtError::Unavailable => Self::unavailable(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_cannot_be_told_apart_yet_comes_back() {
+        assert!(Refusal::from(JwtError::Unavailable).passes());
+        assert!(!Refusal::from(JwtError::BadSignature).passes());
     }
 }

@@ -81,7 +81,8 @@ pub async fn handler(
         return Err(ApiError::new(Code::Forbidden, "The user is not active"));
     }
     require_served(&user, &subscription)?;
-    // This comes last: a token that is used up without an answer is a lost session.
+    // This comes last: a token that is used up without an answer is a lost session. So the secrets that sign are renewed before.
+    state.signer.renew(now).await;
     let next = match state.sessions.rotate(&offered, now).await? {
         Rotated::Done(next) => next,
         Rotated::Replayed(session) => {

@@ -320,6 +320,7 @@ impl From<JwtError> for ApiError {
                 Code::TokenExpired,
                 "The access token has expired: refresh it or log in again",
             ),
+            JwtError::Unavailable => Self::of_nature(Nature::Unknown).caused_by(error),
         }
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +58,9 @@ pub enum JwtError {
     /// Its time is over.
     #[error("the token has expired")]
     Expired,
+    /// No secret is known yet, so nobody can say. Later somebody can.
+    #[error("the secrets of access tokens are not known yet")]
+    Unavailable,
 }
 
 /// Signs and verifies access tokens. Its clones have the same secrets.
@@ -90,6 +94,16 @@ impl Jwts {
         Ok(Self::over(Keyring::of(place, now).await?, lifetime))
     }
 
+    /// The same for whoever has more to do than that: where the place is away no secret is known until it is back, and until then
+    /// every token is [`JwtError::Unavailable`].
+    pub async fn kept_at_or_later(
+        place: Arc<dyn SecretPlace>,
+        lifetime: TimeDelta,
+        now: DateTime<Utc>,
+    ) -> Result<Self, SecretError> {
+        Ok(Self::over(Keyring::of_or_later(place, now).await?, lifetime))
+    }
+
     /// The same secrets, with another lifetime of tokens.
     #[must_use]
     pub fn living_for(&self, lifetime: TimeDelta) -> Self {
@@ -118,6 +132,11 @@ impl Jwts {
         self.lifetime
     }
 
+    /// Renews secrets that are kept elsewhere, where it is time: for whoever must not wait for that later.
+    pub async fn renew(&self, now: DateTime<Utc>) {
+        self.keyring.renew(now).await;
+    }
+
     /// A new token. Secrets that are kept elsewhere are read anew first where it is time.
     pub async fn signed(
         &self,
@@ -127,7 +146,7 @@ impl Jwts {
         family: &str,
         now: DateTime<Utc>,
     ) -> Result<String, JwtError> {
-        self.keyring.renew(now).await;
+        self.renew(now).await;
         self.sign(user, subscription, role, family, now)
     }
 
@@ -141,7 +160,7 @@ impl Jwts {
         now: DateTime<Utc>,
     ) -> Result<String, JwtError> {
         let keys = self.keyring.keys();
-        let key = keys.first().ok_or(JwtError::BadSignature)?;
+        let key = keys.first().ok_or(JwtError::Unavailable)?;
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(key.kid.clone());
         let claims = Claims {
@@ -161,7 +180,7 @@ impl Jwts {
     /// What a token says, if it is ours and its time is not over. Secrets that are kept elsewhere are read anew first where it is time, and
     /// also where no known secret has signed the token: a newer one may have.
     pub async fn verified(&self, token: &str, now: DateTime<Utc>) -> Result<Claims, JwtError> {
-        self.keyring.renew(now).await;
+        self.renew(now).await;
         let known = self.keyring.keys();
         match self.verify_by(&known, token, now) {
             Err(JwtError::BadSignature) if self.keyring.renew_early(&known, now).await => {
@@ -182,16 +201,19 @@ impl Jwts {
             return Err(JwtError::Malformed);
         }
         let kid = header.kid.ok_or(JwtError::Malformed)?;
-        let key = keys
-            .iter()
-            .find(|key| key.kid == kid)
-            .ok_or(JwtError::BadSignature)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, &key.checks, &self.validation)
-            .map_err(|error| match error.kind() {
-                jsonwebtoken::errors::ErrorKind::InvalidSignature => JwtError::BadSignature,
-                _ => JwtError::Malformed,
-            })?
-            .claims;
+        if keys.is_empty() {
+            return Err(JwtError::Unavailable);
+        }
+        // Two secrets have one name where neither has been given one.
+        let mut named = keys.iter().filter(|key| key.kid == kid);
+        let read = named.find_map(|key| {
+            match jsonwebtoken::decode::<Claims>(token, &key.checks, &self.validation) {
+                Err(error) if matches!(error.kind(), ErrorKind::InvalidSignature) => None,
+                read => Some(read),
+            }
+        });
+        let read = read.ok_or(JwtError::BadSignature)?;
+        let claims = read.map_err(|_| JwtError::Malformed)?.claims;
         if claims.exp <= now.timestamp() {
             return Err(JwtError::Expired);
         }
@@ -249,6 +271,17 @@ mod tests {
         assert_eq!(jwts(&[NEW]).verify(&token, now()), Err(JwtError::BadSignature));
         let signed_anew = sign(&jwts(&[NEW, OLD]));
         assert!(jwts(&[NEW]).verify(&signed_anew, now()).is_ok());
+    }
+
+    #[test]
+    fn two_secrets_may_have_one_name() {
+        let old = sign(&jwts(&[("1", OLD.1)]));
+        let both = jwts(&[("1", NEW.1), ("1", OLD.1)]);
+        for token in [old.clone(), sign(&both)] {
+            assert!(both.verify(&token, now()).is_ok());
+        }
+        let dropped = jwts(&[("1", NEW.1)]);
+        assert_eq!(dropped.verify(&old, now()), Err(JwtError::BadSignature));
     }
 
     #[test]

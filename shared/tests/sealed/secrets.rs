@@ -1,9 +1,12 @@
 //! The secrets of access tokens that are kept in Secrets Manager: read once, renewed, and held on to where that is away.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
-use shared::auth::jwt::{DEFAULT_LIFETIME, JwtError, Jwts, PAUSE, SecretError, TERM};
+use shared::auth::jwt::{DEFAULT_LIFETIME, JwtError, Jwts, PAUSE, SecretError, SecretPlace, TERM};
+use shared::config::JwtSecret;
 use shared::domain::account::Role;
 use shared::ids::{SubscriptionId, UserId};
 use shared::secrets_manager::KeptJwtSecrets;
@@ -105,6 +108,97 @@ async fn where_secrets_manager_is_away_what_is_known_holds_on() {
     assert!(elsewhere.verify(&new, back).is_ok(), "the new one has signed");
 }
 
+/// A daemon's clock may be ahead when it starts, and is put right later.
+#[tokio::test]
+async fn a_clock_that_is_put_back_keeps_no_secret_for_longer() {
+    let secrets = SecretsStandIn::with(OLD).await;
+    let place = KeptJwtSecrets::new(&shared::aws::stand_in(&secrets.endpoint()), ARN);
+    let ahead = start() + TimeDelta::days(1);
+    let jwts = Jwts::kept_at(Arc::new(place), DEFAULT_LIFETIME, ahead).await;
+    let jwts = jwts.expect("read");
+    let old = token(&jwts, ahead).await;
+    assert_eq!(secrets.asked(), 1);
+
+    secrets.now_text(&format!("2:{NEW}"));
+    assert_eq!(jwts.verified(&old, start()).await, Err(JwtError::BadSignature));
+    assert_eq!(secrets.asked(), 2);
+    let new = token(&jwts, start()).await;
+    assert!(jwts.verified(&new, start()).await.is_ok());
+    assert_eq!(secrets.asked(), 2);
+}
+
+/// A place that answers once, and then no more.
+#[derive(Debug, Default)]
+struct AnswersOnce(AtomicU64);
+
+#[async_trait]
+impl SecretPlace for AnswersOnce {
+    async fn read(&self) -> Result<Vec<JwtSecret>, SecretError> {
+        if self.0.fetch_add(1, Ordering::SeqCst) > 0 {
+            std::future::pending::<()>().await;
+        }
+        Ok(JwtSecret::read_all(OLD).expect("long enough"))
+    }
+}
+
+/// A client may hang up while its token is looked at.
+#[tokio::test]
+async fn those_who_do_not_wait_for_an_answer_ask_no_more_often() {
+    let place = Arc::new(AnswersOnce::default());
+    let asked = || place.0.load(Ordering::SeqCst);
+    let jwts = Jwts::kept_at(place.clone(), DEFAULT_LIFETIME, start()).await;
+    let jwts = jwts.expect("read");
+    let token = token(&jwts, start()).await;
+    let end = start() + TERM;
+    let hang_up = async |now: DateTime<Utc>| {
+        tokio::select! {
+            biased;
+            _ = jwts.verified(&token, now) => panic!("nobody answers"),
+            () = std::future::ready(()) => {}
+        }
+    };
+    hang_up(end).await;
+    assert_eq!(asked(), 2);
+    for seconds in 0..30 {
+        let now = end + TimeDelta::seconds(seconds);
+        assert!(jwts.verified(&token, now).await.is_ok());
+    }
+    assert_eq!(asked(), 2);
+    hang_up(end + PAUSE).await;
+    assert_eq!(asked(), 3);
+}
+
+/// Whoever has more to do than to check tokens starts without a secret, and finds it when it is back.
+#[tokio::test]
+async fn whoever_starts_without_a_secret_says_neither_yes_nor_no() {
+    let secrets = SecretsStandIn::with(OLD).await;
+    let known = kept(&secrets, ARN).await.expect("read");
+    let token = token(&known, start()).await;
+    let later = async || {
+        let place = KeptJwtSecrets::new(&shared::aws::stand_in(&secrets.endpoint()), ARN);
+        Jwts::kept_at_or_later(Arc::new(place), DEFAULT_LIFETIME, start()).await
+    };
+    secrets.now(Says::Error("InternalServiceError"));
+    let jwts = later().await.expect("it starts");
+    let asked = secrets.asked();
+    for seconds in 0..5 {
+        let now = start() + TimeDelta::seconds(seconds);
+        assert_eq!(jwts.verified(&token, now).await, Err(JwtError::Unavailable));
+    }
+    assert_eq!(secrets.asked(), asked, "it is left alone for a while");
+    let now = start() + TimeDelta::seconds(5);
+    assert_eq!(jwts.verified(&token, now).await, Err(JwtError::Unavailable));
+    assert!(secrets.asked() > asked);
+
+    secrets.now_text(OLD);
+    assert!(jwts.verified(&token, now + TimeDelta::seconds(5)).await.is_ok());
+
+    // What a person has to mend is told at the start.
+    secrets.now(Says::Error("AccessDeniedException"));
+    let refused = later().await.expect_err("refused");
+    assert_eq!(refused.to_string(), "the secrets of access tokens are refused");
+}
+
 #[tokio::test]
 async fn a_start_without_a_secret_says_why_and_tells_none() {
     const SHORT: &str = "a-short-secret";
@@ -132,6 +226,11 @@ async fn a_start_without_a_secret_says_why_and_tells_none() {
         ),
         (
             Says::Error("InternalServiceError"),
+            ARN,
+            "the secrets of access tokens are out of reach",
+        ),
+        (
+            Says::Error("SomethingNewException"),
             ARN,
             "the secrets of access tokens are out of reach",
         ),

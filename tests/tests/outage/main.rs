@@ -8,6 +8,7 @@ mod case;
 mod cases;
 mod clocks;
 mod printed;
+mod secrets;
 mod stack;
 mod traffic;
 mod verdict;

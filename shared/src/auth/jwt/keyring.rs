@@ -22,6 +22,9 @@ pub const TERM: TimeDelta = TimeDelta::minutes(5);
 /// How long nobody asks again after a failure, or after a token that no secret has signed.
 pub const PAUSE: TimeDelta = TimeDelta::seconds(30);
 
+/// The same while no secret is known at all.
+const BRIEFLY: TimeDelta = TimeDelta::seconds(5);
+
 /// Where secrets are kept.
 #[async_trait]
 pub trait SecretPlace: fmt::Debug + Send + Sync {
@@ -83,17 +86,34 @@ impl Keyring {
     /// The secrets that are kept there.
     pub async fn of(place: Arc<dyn SecretPlace>, now: DateTime<Utc>) -> Result<Self, SecretError> {
         let secrets = place.read().await?;
-        let next = Next {
-            due: now + TERM,
-            early: now,
-        };
-        Ok(Self {
-            keys: RwLock::new(keys(&secrets)),
+        Ok(Self::kept(place, &secrets, now + TERM, now))
+    }
+
+    /// The same; where the place is away, there are none until it is back.
+    pub async fn of_or_later(place: Arc<dyn SecretPlace>, now: DateTime<Utc>) -> Result<Self, SecretError> {
+        match place.read().await {
+            Ok(secrets) => Ok(Self::kept(place, &secrets, now + TERM, now)),
+            Err(error @ SecretError::Away(_)) => {
+                warn!(error = %chain(&error), "the secrets of access tokens are not known yet");
+                Ok(Self::kept(place, &[], now + BRIEFLY, now))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn kept(
+        place: Arc<dyn SecretPlace>,
+        secrets: &[JwtSecret],
+        due: DateTime<Utc>,
+        early: DateTime<Utc>,
+    ) -> Self {
+        Self {
+            keys: RwLock::new(keys(secrets)),
             kept: Some(Kept {
                 place,
-                next: Mutex::new(next),
+                next: Mutex::new(Next { due, early }),
             }),
-        })
+        }
     }
 
     /// The secrets as they are known; the first signs.
@@ -106,7 +126,7 @@ impl Keyring {
     pub async fn renew(&self, now: DateTime<Utc>) {
         if let Some(kept) = &self.kept
             && let Ok(mut next) = kept.next.try_lock()
-            && next.due <= now
+            && has_come(next.due, TERM, now)
         {
             self.ask(kept, &mut next, now).await;
         }
@@ -119,25 +139,33 @@ impl Keyring {
         };
         let mut next = kept.next.lock().await;
         // Somebody else may have done it meanwhile.
-        if Arc::ptr_eq(known, &self.keys()) && next.early <= now {
+        if Arc::ptr_eq(known, &self.keys()) && has_come(next.early, PAUSE, now) {
             self.ask(kept, &mut next, now).await;
         }
         !Arc::ptr_eq(known, &self.keys())
     }
 
     async fn ask(&self, kept: &Kept, next: &mut Next, now: DateTime<Utc>) {
+        // Before, since whoever waits for this may go away.
         next.early = now + PAUSE;
+        next.due = now + if self.keys().is_empty() { BRIEFLY } else { PAUSE };
         match kept.place.read().await {
             Ok(secrets) => {
                 *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys(&secrets);
                 next.due = now + TERM;
             }
             Err(error) => {
-                next.due = now + PAUSE;
                 warn!(error = %chain(&error), "the secrets of access tokens were not renewed, and stay as they were");
             }
         }
     }
+}
+
+/// Whether a time has come that was set to be no further away than `term`. One that is further away was set by a clock that has been
+/// put back since, as a daemon's is where it was ahead; secrets must not be believed until it has caught up. Callers that wait for each
+/// other have looked at the clock within [`PAUSE`].
+fn has_come(at: DateTime<Utc>, term: TimeDelta, now: DateTime<Utc>) -> bool {
+    at <= now || at > now + term + PAUSE
 }
 
 fn keys(secrets: &[JwtSecret]) -> Arc<[Key]> {
