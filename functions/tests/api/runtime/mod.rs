@@ -71,7 +71,7 @@ impl Deployed {
             ("WAXWING_SHARDS", "1"),
             (
                 "WAXWING_JWT_SECRET",
-                "test:a secret for tests alone, of 32 bytes or more",
+                "test:a secret for tests alone of 32 bytes or more",
             ),
             ("WAXWING_BCRYPT_COST", "4"),
             ("WAXWING_BUCKET", bucket.as_str()),
