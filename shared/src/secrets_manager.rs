@@ -19,7 +19,7 @@ const CALL_DEADLINE: Duration = Duration::from_secs(3);
 /// One attempt's deadline within a call.
 const ATTEMPT_DEADLINE: Duration = Duration::from_secs(1);
 
-/// What stays as it is until a person changes it (Secrets Manager, "GetSecretValue", "Errors"). Whatever else it says may pass.
+/// What stays as it is until a person changes it (Secrets Manager, `GetSecretValue`, "Errors"). Whatever else it says may pass.
 const REFUSALS: [&str; 5] = [
     "AccessDeniedException",
     "DecryptionFailure",
