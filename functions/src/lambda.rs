@@ -40,17 +40,17 @@ const FLUSH: Duration = Duration::from_millis(300);
 
 /// Runs the function `auth` until its environment ends it.
 pub async fn auth() -> ExitCode {
-    serve("waxwing-auth", auth_routes()).await
+    Box::pin(serve("waxwing-auth", auth_routes())).await
 }
 
 /// Runs the function `management` until its environment ends it.
 pub async fn management() -> ExitCode {
-    serve("waxwing-management", management_routes()).await
+    Box::pin(serve("waxwing-management", management_routes())).await
 }
 
 /// Runs the function `messaging` until its environment ends it.
 pub async fn messaging() -> ExitCode {
-    serve("waxwing-messaging", messaging_routes()).await
+    Box::pin(serve("waxwing-messaging", messaging_routes())).await
 }
 
 /// Runs the function `webhooks` until its environment ends it. It is called with messages of queues, and serves no requests.

@@ -81,9 +81,10 @@ async fn print(
             () = stop.cancelled() => true,
             _ = ticks.tick() => false,
         };
-        match minutes.try_reserve() {
-            Ok(place) => place.send(metrics.lines(&mut told)),
-            Err(_) => warn!("the metrics of a minute are told with the next: nobody reads standard output"),
+        if let Ok(place) = minutes.try_reserve() {
+            place.send(metrics.lines(&mut told));
+        } else {
+            warn!("the metrics of a minute are told with the next: nobody reads standard output");
         }
         if is_last {
             break;
