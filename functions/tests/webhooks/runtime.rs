@@ -210,8 +210,8 @@ async fn of_a_standard_queue_each_message_stands_for_itself() {
         world.tell(&stuck, "15550100001", "left").await,
         world.tell(&free, "15550100001", "gone").await,
     );
-    let received = world.receive(&world.names.events()).await;
-    assert!(deployed.hand(&world.names.events(), &received).await.is_empty());
+    let told = world.receive(&world.names.events()).await;
+    assert!(deployed.hand(&world.names.events(), &told).await.is_empty());
 
     let forget = |instance: &Instance| {
         payload::encode(&Errand::Forget {
@@ -233,10 +233,10 @@ async fn of_a_standard_queue_each_message_stands_for_itself() {
         sent.expect("queued");
     }
     let away = deployed.out_of_reach("dlv", &stuck);
-    let received = world.receive(&retries).await;
-    assert_eq!(received.len(), 5);
-    let mut stay = ids(&received, |message| message.body.contains(&stuck.id.to_string()));
-    let mut named = deployed.hand(&retries, &received).await;
+    let errands = world.receive(&retries).await;
+    assert_eq!(errands.len(), 5);
+    let mut stay = ids(&errands, |message| message.body.contains(&stuck.id.to_string()));
+    let mut named = deployed.hand(&retries, &errands).await;
     stay.sort();
     named.sort();
     assert_eq!((named, stay.len()), (stay, 2));
