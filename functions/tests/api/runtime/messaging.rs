@@ -5,13 +5,14 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use shared::config::Function;
 use shared::domain::content::{Bytes as Inline, Content, Source};
-use shared::domain::instance::Status;
+use shared::domain::instance::{Status, Wanted};
 use shared::domain::job::Job;
 use shared::domain::payload;
 use shared::ids::InstanceId;
 use shared::queue::{Queue as _, ReceiveOptions};
 use shared::seal::Purpose;
 use shared::sealed;
+use shared::storage::instances::Instances;
 use testbed::lambda;
 
 use super::{Deployed, call, event_of, registered};
@@ -24,6 +25,9 @@ async fn with_key(deployed: &Deployed) -> (lambda::Function, String) {
     let made = call(&management, &event_of(&token, "create-instance")).await;
     let instance = made.data(201)["id"].as_str().expect("an id").to_owned();
     let instance: InstanceId = instance.parse().expect("an id");
+    let instances = Instances::new(deployed.database.table());
+    let wanted = instances.want(instance, Wanted::Connected).await;
+    wanted.expect("stored").expect("it is there");
     deployed.daemon.pair(instance).await;
     deployed.daemon.observe(instance, Status::Connected).await;
     // A daemon has made the instance's key: functions make none.
