@@ -32,7 +32,8 @@ unset AWS_ENDPOINT_URL
 export WAXWING_AWS_PORT=0 WAXWING_SANDBOX_PORT=0 WAXWING_FEED_PORT=0 WAXWING_RECEIVER_PORT=0 WAXWING_BCRYPT_COST=4
 
 # With a test among the targets cargo takes the features that `cargo test --workspace` has: nothing is built twice.
-launch up localstack/up -- --workspace --test serverless
+# Whoever runs this may ignore SIGINT, as a shell has it of what runs in its background: a terminal's programs do not.
+launch up env --default-signal=INT localstack/up -- --workspace --test serverless
 up="${started[0]}" said="$logs/up.log"
 until_so 'localstack/up' 3600 grep -q '^Ctrl-C stops in order' "$said"
 # told NAME: what stands behind it in the table that is printed.
@@ -84,6 +85,11 @@ cargo test --workspace --test serverless -- --include-ignored --test-threads 1
 printf '%s\n' 'Ctrl-C'
 # As a terminal does it: to the whole group of processes.
 kill -INT -- "-$up"
+for _ in {1..120}; do
+  ! is_gone "$up" || break
+  sleep 0.5
+done
+is_gone "$up" || { printf 'localstack/up goes on after Ctrl-C\n'; exit 1; }
 status=0
 wait "$up" || status=$?
 started=()
