@@ -62,14 +62,11 @@ pub async fn handler(
     JsonBody { value: request, .. }: JsonBody<Request>,
 ) -> Result<Reply<Response>, ApiError> {
     // Whoever may not register does not learn which addresses are known, and no password is hashed for them.
-    let is_open = match state.registration {
-        Registration::Open => true,
-        Registration::First => !state.accounts.has_user().await?,
-        Registration::Closed => false,
+    let is_first_alone = match state.registration {
+        Registration::Open => false,
+        Registration::First if !state.accounts.has_user().await? => true,
+        Registration::First | Registration::Closed => return Err(closed()),
     };
-    if !is_open {
-        return Err(closed());
-    }
     let mut fields = Fields::default();
     let email = fields.parse::<EmailAddress>("email", &request.email);
     let password = fields.check("password", request.password.to_new());
@@ -99,10 +96,11 @@ pub async fn handler(
         created_at: now,
     };
     let accounts = &state.accounts;
-    let registered = match state.registration {
-        Registration::Open => accounts.register(&user, &hash, &subscription).await?,
-        Registration::First => accounts.register_first(&user, &hash, &subscription).await?,
-        Registration::Closed => Registered::NotFirst,
+    // Another one may have come first since.
+    let registered = if is_first_alone {
+        accounts.register_first(&user, &hash, &subscription).await?
+    } else {
+        accounts.register(&user, &hash, &subscription).await?
     };
     match registered {
         Registered::Created => {}
